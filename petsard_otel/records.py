@@ -1,0 +1,129 @@
+"""What was observed: snapshots, timings, changes. Frozen values; a leaf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
+
+Scalar = bool | int | float | str
+"""What a record's context may hold."""
+
+NO_CONTEXT: Mapping[str, Scalar] = MappingProxyType({})
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def utc_datetime(time_ns: int) -> datetime:
+    """Return nanoseconds since the epoch as an aware datetime, cut to microseconds."""
+    return _EPOCH + timedelta(microseconds=time_ns // 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSnapshot:
+    """What one module execution was given and what it produced.
+
+    `metadata_before` is the schema that the module received, `metadata_after` the one that it
+    produced; None where there was none. `status` is "success", "error" or "cancelled".
+    """
+
+    snapshot_id: str
+    module_name: str
+    experiment_name: str
+    experiment_path: str
+    timestamp_ns: int
+    metadata_before: Schema | OpaqueSchema | None
+    metadata_after: Schema | OpaqueSchema | None
+    operator_type: str
+    sequence_position: int
+    status: str
+    error_type: str | None
+    rows: int | None
+    columns: int | None
+    trace_id: str
+    span_id: str
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the execution ended."""
+        return utc_datetime(self.timestamp_ns)
+
+    @property
+    def context(self) -> Mapping[str, Scalar | None]:
+        """The operator's type and the module's position in the sequence, as PETsARD names them."""
+        return MappingProxyType(
+            {"operator_type": self.operator_type, "sequence_position": self.sequence_position}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TimingRecord:
+    """How long a module execution, or a step, took. Durations come from a monotonic clock.
+
+    `source` is "module" for a module execution, "step" for a step inside one, "user" for what
+    `start_timing` and `end_timing` measured.
+    """
+
+    record_id: str
+    module_name: str
+    experiment_name: str
+    step_name: str
+    start_time_ns: int
+    end_time_ns: int
+    source: str
+    status: str
+    experiment_path: str
+    trace_id: str
+    span_id: str
+    parent_record_id: str | None = None
+    context: Mapping[str, Scalar] = field(default=NO_CONTEXT)
+
+    @property
+    def start_time(self) -> datetime:
+        """When it began, in UTC, cut to microseconds."""
+        return utc_datetime(self.start_time_ns)
+
+    @property
+    def end_time(self) -> datetime:
+        """When it ended, in UTC, cut to microseconds."""
+        return utc_datetime(self.end_time_ns)
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long it took, in full precision."""
+        return (self.end_time_ns - self.start_time_ns) / 1e9
+
+    @property
+    def formatted_duration(self) -> str:
+        """The duration as text, such as `1.24s`."""
+        return f"{self.duration_seconds:.2f}s"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """Two schemas that differ: a module's output from its input, or from its previous experiment.
+
+    `kind` is "module" for the first and "experiment" for the second.
+    """
+
+    change_id: str
+    timestamp_ns: int
+    module_name: str
+    experiment_name: str
+    kind: str
+    before_id: str
+    after_id: str
+    before_hash: str
+    after_hash: str
+    diff: SchemaDiff
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the execution that made the change ended."""
+        return utc_datetime(self.timestamp_ns)

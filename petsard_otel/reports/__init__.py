@@ -1,0 +1,1 @@
+"""Tables and comparisons for people: pure functions of records."""
