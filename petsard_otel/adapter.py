@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -61,3 +62,21 @@ class ValidatesData(Protocol):
 
     def get_validation_result(self) -> dict[str, Any] | None:
         """Return the result of the check, or None where data was made."""
+
+
+@lru_cache(maxsize=256)
+def describes_schema(adapter: type[Any]) -> bool:
+    """Tell whether a class is a `DescribesSchema`; the answer is kept, as the check is slow."""
+    return issubclass(adapter, DescribesSchema)
+
+
+@lru_cache(maxsize=256)
+def splits_data(adapter: type[Any]) -> bool:
+    """Tell whether a class is a `SplitsData`."""
+    return issubclass(adapter, SplitsData)
+
+
+@lru_cache(maxsize=256)
+def validates_data(adapter: type[Any]) -> bool:
+    """Tell whether a class is a `ValidatesData`."""
+    return issubclass(adapter, ValidatesData)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 Scalar = bool | int | float | str
 """What a record's context may hold."""
 
-NO_CONTEXT: Mapping[str, Scalar] = MappingProxyType({})
+ContextItems = tuple[tuple[str, Scalar], ...]
+"""A context as a record stores it: hashable, and it can be pickled."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -82,7 +83,12 @@ class TimingRecord:
     trace_id: str
     span_id: str
     parent_record_id: str | None = None
-    context: Mapping[str, Scalar] = field(default=NO_CONTEXT)
+    context_items: ContextItems = ()
+
+    @property
+    def context(self) -> Mapping[str, Scalar]:
+        """What the user gave with a timing."""
+        return MappingProxyType(dict(self.context_items))
 
     @property
     def start_time(self) -> datetime:
@@ -127,3 +133,96 @@ class ChangeRecord:
     def timestamp(self) -> datetime:
         """When the execution that made the change ended."""
         return utc_datetime(self.timestamp_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFacts:
+    """What any span says by itself: identity and times. Ids are hexadecimal."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    start_time_ns: int
+    end_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReference:
+    """Which schema: whose table it is, and the identity of its structure."""
+
+    id: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleExecution:
+    """One module execution, as its span tells it."""
+
+    facts: SpanFacts
+    run_id: str
+    module_name: str
+    experiment_name: str
+    experiment_path: str
+    position: int
+    operator_type: str
+    snapshot_id: str
+    input: SchemaReference | None
+    output: SchemaReference | None
+    rows: int | None
+    columns: int | None
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepExecution:
+    """One step, inside a module or timed by the user, as its span tells it."""
+
+    facts: SpanFacts
+    run_id: str
+    module_name: str
+    experiment_name: str
+    experiment_path: str
+    step_name: str
+    source: str
+    context_items: ContextItems
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunExecution:
+    """One whole run, as its span tells it."""
+
+    facts: SpanFacts
+    run_id: str
+    name: str | None
+    result: str
+    config_hash: str
+    sequence: tuple[str, ...]
+    engine: str
+    experiment_count: int
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaPart:
+    """A part of a wide table's structure, as a schema span tells it. Parts count from 1."""
+
+    facts: SpanFacts
+    run_id: str
+    hash: str
+    part: int
+    parts: int
+    json: str
+
+
+CANCELLING_TYPES = frozenset(
+    {"KeyboardInterrupt", "SystemExit", "GeneratorExit", "asyncio.exceptions.CancelledError"}
+)
+"""Exceptions, by `error.type`, that mean that somebody stopped the work, not that it failed."""
+
+
+def outcome(error_type: str | None) -> str:
+    """Return the status that an `error.type` stands for: success, error or cancelled."""
+    if error_type is None:
+        return "success"
+    return "cancelled" if error_type in CANCELLING_TYPES else "error"

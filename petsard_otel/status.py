@@ -1,0 +1,544 @@
+"""What a run has done so far: state that its modules read, and questions put to what was observed.
+
+The state is kept directly; what was observed comes from ended spans alone, by way of the store.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from petsard_otel.adapter import describes_schema, splits_data, validates_data
+from petsard_otel.exceptions import ConfigError, UnexecutedError
+from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
+from petsard_otel.store import StatusStore
+from petsard_otel.telemetry.recorder import Observed, Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from petsard_otel.adapter import Adapter
+    from petsard_otel.config import Config
+    from petsard_otel.records import ChangeRecord, ExecutionSnapshot, TimingRecord
+    from petsard_otel.store import AnySchema
+    from petsard_otel.telemetry.spans import OpenSpan
+
+_logger = logging.getLogger(__name__)
+
+_STATES = {"success": "completed", "error": "failed", "cancelled": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaLineage:
+    """One module on the current experiment path: its schema, and how that differs from its input.
+
+    `schema` and `diff` are None where the module makes no table, `diff` also where there was no
+    input or one of the two cannot be read.
+    """
+
+    module_name: str
+    experiment_name: str
+    schema: AnySchema | None
+    diff: SchemaDiff | None
+
+
+class Status:
+    """What a run has done so far: results and schemas for its modules, records for its reader.
+
+    Works by itself as well as under an Executor. One thread at a time may `put`; the questions
+    may be asked from any thread.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        max_snapshots: int = 1000,
+        max_changes: int = 5000,
+        max_timings: int = 10000,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            config: Anything with a `sequence` of module names; PETsARD's own Config too.
+            max_snapshots: How many snapshots are kept; the oldest go first.
+            max_changes: How many schema changes are kept.
+            max_timings: How many timing records are kept.
+            tracer_provider: Record with this provider; else the one in force at the first span.
+            meter_provider: The same for metrics.
+        """
+        for name, limit in (
+            ("max_snapshots", max_snapshots),
+            ("max_changes", max_changes),
+            ("max_timings", max_timings),
+        ):
+            if not isinstance(limit, int) or limit < 0:
+                raise ConfigError(f"{name} is a whole number from 0 (found {limit!r})")
+        self.config = config
+        self.sequence: list[str] = list(config.sequence)
+        self.status: dict[str, dict[str, Any]] = {}
+        self.metadata: dict[str, Any] = {}
+        self.inferred_schemas: dict[str, Any] = {}
+        self.exist_train_indices: list[set[Any]] = []
+        self.report: dict[str, Any] = {}
+        self._is_running = False
+        self._store = StatusStore(max_snapshots, max_changes, max_timings)
+        self._recorder = Recorder(self._store, tracer_provider, meter_provider)
+        self._predicted: dict[str, Any] = {}
+        self._open_timings: dict[tuple[str, str, str], OpenSpan] = {}
+        self._max_open_timings = max(max_timings, 1)
+        self._preprocessor_input_schema: Any = None
+        self._validation_results: dict[str, Any] = {}
+
+    # What is recorded.
+
+    @contextmanager
+    def running(self, config: Config, engine: str) -> Iterator[None]:
+        """Hold the run's span open around the module executions."""
+        self._is_running = True
+        try:
+            with self._recorder.run(config, engine):
+                yield
+        finally:
+            self._is_running = False
+
+    @contextmanager
+    def executing(self, module: str, experiment: str, operator_type: str) -> Iterator[None]:
+        """Hold a module execution's span open until `put`, or until the block fails."""
+        self._predicted.pop(module, None)
+        span = self._start(module, experiment)
+        try:
+            yield
+        except BaseException as error:
+            if span.is_open:
+                self._end_failed(span, module, operator_type, error)
+            raise
+        finally:
+            span.leave()
+
+    def predict(self, module: str, schema: Any) -> None:
+        """Note the schema that a module is predicted to produce; `put` compares."""
+        self.inferred_schemas[module] = schema
+        self._predicted[module] = schema
+
+    def put(self, module: str, experiment: str, adapter: Adapter) -> None:
+        """Record one execution; its snapshot can be read as soon as this returns.
+
+        Under an Executor this ends the span of the module that is running, else it makes a span
+        of its own. Cost: independent of what has been recorded before.
+
+        Args:
+            module: The module, such as `Synthesizer`.
+            experiment: The experiment.
+            adapter: What was run; its schema and its result are asked for here.
+        """
+        span = self._recorder.open_module(module, experiment) or self._start(module, experiment)
+        operator_type = type(adapter).__name__
+        try:
+            self._keep(module, experiment, adapter)
+        except BaseException as error:
+            self._end_failed(span, module, operator_type, error)
+            raise
+        self._recorder.end_module(
+            span,
+            module,
+            Observed(
+                operator_type=operator_type,
+                position=self.sequence.index(module) if module in self.sequence else -1,
+                source=self._source_of(module),
+                received=self.get_received_schema(module),
+                produced=self.metadata.get(module),
+                adapter=adapter,
+                predicted=self._predicted.pop(module, None),
+            ),
+        )
+
+    def _start(self, module: str, experiment: str) -> OpenSpan:
+        before = self._before(module)
+        upstream = next((name for name in reversed(before) if name in self.status), None)
+        path = self._path(module, experiment)
+        return self._recorder.start_module(module, experiment, path, upstream).enter()
+
+    def _end_failed(
+        self, span: OpenSpan, module: str, operator_type: str, error: BaseException
+    ) -> None:
+        self._recorder.end_module(
+            span,
+            module,
+            Observed(
+                operator_type=operator_type,
+                position=self.sequence.index(module) if module in self.sequence else -1,
+                source=self._source_of(module),
+                received=self.get_received_schema(module),
+                error=error,
+            ),
+        )
+
+    def _before(self, module: str) -> list[str]:
+        return self.sequence[: self.sequence.index(module)] if module in self.sequence else []
+
+    def _source_of(self, module: str) -> str | None:
+        """Return the nearest module before this one, on the current path, that has a schema."""
+        return next(
+            (
+                name
+                for name in reversed(self._before(module))
+                if name in self.status and name in self.metadata
+            ),
+            None,
+        )
+
+    def _path(self, module: str, experiment: str) -> str:
+        executed = [
+            f"{name}[{self.status[name]['expt']}]"
+            for name in self._before(module)
+            if name in self.status
+        ]
+        return "_".join([*executed, f"{module}[{experiment}]"])
+
+    def start_timing(
+        self,
+        module: str,
+        experiment: str,
+        step: str,
+        context: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Begin to time a step of your own; `end_timing` with the same three names ends it.
+
+        Args:
+            module: A module's name.
+            experiment: An experiment's name.
+            step: A name for the step; it becomes part of a span's name, so keep them few.
+            context: Numbers, truth values and texts to keep with the record. Texts stay in this
+                process; the others travel with the span.
+
+        Returns:
+            The id of the record to come.
+
+        Raises:
+            TypeError: The context holds something else.
+            ValueError: The context has too many entries, or a number of over 64 bits.
+        """
+        path = self._path(module, experiment)
+        span = self._recorder.start_step(module, experiment, path, step, context)
+        self._open_timings[module, experiment, step] = span
+        while len(self._open_timings) > self._max_open_timings:
+            del self._open_timings[next(iter(self._open_timings))]
+        return f"{span.identity.span_id:016x}"
+
+    def end_timing(
+        self,
+        module: str,
+        experiment: str,
+        step: str,
+        context: Mapping[str, Any] | None = None,
+    ) -> TimingRecord | None:
+        """End a step that `start_timing` began.
+
+        Returns:
+            Its record; None, with a warning in the log, where no such step was begun.
+        """
+        span = self._open_timings.pop((module, experiment, step), None)
+        if span is None:
+            _logger.warning("end_timing() without start_timing() for a step of %s", module)
+            return None
+        self._recorder.end_step(span, context)
+        return self._store.last_timing
+
+    # State that modules read.
+
+    def _keep(self, module: str, experiment: str, adapter: Adapter) -> None:
+        """Update what later modules read."""
+        if module in self.status and module in self.sequence:
+            for name in self.sequence[self.sequence.index(module) + 1 :]:
+                self.status.pop(name, None)
+        cls: type[Any] = type(adapter)
+        operator: Any = adapter
+        if describes_schema(cls):
+            try:
+                self.metadata[module] = operator.get_metadata()
+            except NotImplementedError:
+                self.metadata.pop(module, None)
+        else:
+            self.metadata.pop(module, None)
+        if module == "Preprocessor":
+            self._preprocessor_input_schema = self.get_received_schema(module)
+        if module == "Reporter":
+            self.set_report(adapter.get_result())
+        if splits_data(cls):
+            self.update_exist_train_indices(operator.get_train_indices())
+        if validates_data(cls):
+            found = operator.get_validation_result()
+            if found is not None:
+                self.put_validation_result(module, found)
+        self.status[module] = {"expt": experiment, "operator": adapter}
+
+    def get_pre_module(self, module: str) -> str | None:
+        """Return the module before this one in the sequence, None for the first."""
+        position = self._position(module)
+        return self.sequence[position - 1] if position else None
+
+    def get_result(self, module: str) -> Any:
+        """Return what a module's last execution produced.
+
+        Raises:
+            UnexecutedError: The module has not run.
+            ConfigError: There is no such module in the sequence.
+        """
+        return self._executed(module)["operator"].get_result()
+
+    def get_full_expt(self, module: str | None = None) -> dict[str, str]:
+        """Return the current experiment path, up to a module or whole, as module to experiment.
+
+        Raises:
+            UnexecutedError: A module on the way has not run.
+            ConfigError: There is no such module in the sequence.
+        """
+        if module is None:
+            return {name: self.status[name]["expt"] for name in self.sequence if name in self.status}
+        path = self.sequence[: self._position(module) + 1]
+        return {name: self._executed(name)["expt"] for name in path}
+
+    def get_data_by_module(self, modules: str | Sequence[str]) -> dict[str, pd.DataFrame]:
+        """Return the tables that modules produced; parts of a result as `Splitter_train`."""
+        import pandas as pd
+
+        found = {}
+        for name in [modules] if isinstance(modules, str) else modules:
+            if name not in self.status:
+                continue
+            result = self.get_result(name)
+            if isinstance(result, pd.DataFrame):
+                found[name] = result
+            elif isinstance(result, dict):
+                for part, value in result.items():
+                    if isinstance(value, pd.DataFrame):
+                        found[f"{name}_{part}"] = value
+        return found
+
+    def set_metadata(self, module: str, metadata: Any) -> None:
+        """Set the schema that later modules get of a module."""
+        self.metadata[module] = metadata
+
+    def get_metadata(self, module: str = "Loader") -> Any:
+        """Return the schema that a module produced.
+
+        Raises:
+            UnexecutedError: The module has not run, or makes no table.
+        """
+        if module not in self.metadata:
+            there = ", ".join(self.metadata) or "none yet"
+            raise UnexecutedError(f"there is no schema of {module}; there are: {there}")
+        return self.metadata[module]
+
+    def get_received_schema(self, module: str) -> Any:
+        """Return the schema that reaches a module on the current path, None where there is none."""
+        source = self._source_of(module)
+        return None if source is None else self.metadata[source]
+
+    def get_preprocessor_input_schema(self) -> Any:
+        """Return the schema that the Preprocessor received, None before it has run."""
+        return self._preprocessor_input_schema
+
+    def get_synthesizer(self) -> Any:
+        """Return the Synthesizer's model.
+
+        Raises:
+            UnexecutedError: The Synthesizer has not run.
+        """
+        return self._executed("Synthesizer")["operator"].synthesizer
+
+    def get_processor(self) -> Any:
+        """Return the Preprocessor's processor, which can invert what it did.
+
+        Raises:
+            UnexecutedError: The Preprocessor has not run.
+        """
+        return self._executed("Preprocessor")["operator"].processor
+
+    def get_exist_train_indices(self) -> list[set[Any]]:
+        """Return the index labels of each split's training rows so far."""
+        return self.exist_train_indices
+
+    def update_exist_train_indices(self, new_indices: list[set[Any]]) -> None:
+        """Add the training rows of further splits."""
+        self.exist_train_indices.extend(new_indices)
+
+    def set_report(self, report: Mapping[str, Any]) -> None:
+        """Add what a Reporter made."""
+        self.report.update(report)
+
+    def get_report(self) -> dict[str, Any]:
+        """Return what the Reporters made so far."""
+        return self.report
+
+    def put_validation_result(self, module: str, validation_result: Any) -> None:
+        """Keep the result of a check of data."""
+        self._validation_results[module] = validation_result
+
+    def get_validation_result(self, module: str | None = None) -> Any:
+        """Return the result of a module's check, or of all by module; None where there is none."""
+        if module is None:
+            return dict(self._validation_results) or None
+        return self._validation_results.get(module)
+
+    @property
+    def schema_inferencer(self) -> Any:
+        """What predicts a Preprocessor's output schema from a schema and a configuration."""
+        from petsard_otel.modules.preprocessor import SchemaInferencer
+
+        return SchemaInferencer()
+
+    def _position(self, module: str) -> int:
+        if module not in self.sequence:
+            raise ConfigError(
+                f"there is no module {module!r} in this run; "
+                f"its sequence is {', '.join(self.sequence)}"
+            )
+        return self.sequence.index(module)
+
+    def _executed(self, module: str) -> dict[str, Any]:
+        if module not in self.status:
+            self._position(module)
+            there = ", ".join(self.status) or "none yet"
+            raise UnexecutedError(f"{module} has not run; executed so far: {there}")
+        return self.status[module]
+
+    # Questions to what was observed.
+
+    @property
+    def run_id(self) -> str:
+        """Identity of this run: 32 hexadecimal digits, on each of its spans."""
+        return self._recorder.run_id
+
+    @property
+    def snapshots(self) -> tuple[ExecutionSnapshot, ...]:
+        """All snapshots that are held, oldest first."""
+        return self._store.snapshots()
+
+    @property
+    def timing_records(self) -> tuple[TimingRecord, ...]:
+        """All timing records that are held, in the order in which they ended."""
+        return self._store.timings()
+
+    def get_snapshots(self, module: str | None = None) -> tuple[ExecutionSnapshot, ...]:
+        """Return the snapshots of a module, or of all, oldest first."""
+        return self._store.snapshots(module)
+
+    def get_snapshot_by_id(self, snapshot_id: str) -> ExecutionSnapshot | None:
+        """Return one snapshot; None where the id is unknown, or the snapshot was evicted."""
+        return self._store.snapshot(snapshot_id)
+
+    def restore_from_snapshot(self, snapshot_id: str) -> bool:
+        """Make the schema that a snapshot holds the module's schema again.
+
+        Returns:
+            Whether there is such a snapshot and it holds a schema.
+        """
+        snapshot = self._store.snapshot(snapshot_id)
+        if snapshot is None or snapshot.metadata_after is None:
+            return False
+        schema = snapshot.metadata_after
+        if isinstance(schema, OpaqueSchema):
+            if schema.reference is None:
+                return False
+            self.metadata[snapshot.module_name] = schema.reference
+        else:
+            self.metadata[snapshot.module_name] = schema
+        return True
+
+    def get_change_history(self, module: str | None = None) -> tuple[ChangeRecord, ...]:
+        """Return the schema changes of a module, or of all, oldest first."""
+        return self._store.changes(module)
+
+    def get_metadata_evolution(self, module: str = "Loader") -> tuple[AnySchema, ...]:
+        """Return the distinct schemas that a module has produced, in order of appearance."""
+        found: dict[str, AnySchema] = {}
+        for snapshot in self._store.snapshots(module):
+            if snapshot.metadata_after is not None:
+                found.setdefault(snapshot.metadata_after.hash, snapshot.metadata_after)
+        return tuple(found.values())
+
+    def get_schema_lineage(self, module: str | None = None) -> tuple[SchemaLineage, ...]:
+        """Return schema and difference to the input for each module on the current path.
+
+        Args:
+            module: Only this module.
+        """
+        if module is not None:
+            self._executed(module)
+        return tuple(
+            self._lineage_of(name)
+            for name in self.sequence
+            if name in self.status and module in (None, name)
+        )
+
+    def _lineage_of(self, module: str) -> SchemaLineage:
+        schema = self.metadata.get(module)
+        received = self.get_received_schema(module)
+        has_both = isinstance(schema, Schema) and isinstance(received, Schema)
+        return SchemaLineage(
+            module_name=module,
+            experiment_name=self.status[module]["expt"],
+            schema=schema,
+            diff=self._store.diff(received, schema) if has_both else None,
+        )
+
+    def get_timing_records(self, module: str | None = None) -> tuple[TimingRecord, ...]:
+        """Return the timing records of a module, or of all, steps included, as they ended."""
+        return self._store.timings(module)
+
+    def get_timing_report_data(self, *, steps: bool = False) -> pd.DataFrame:
+        """Return one row for each module execution and each user-timed step outside of one.
+
+        No time is in it twice, so durations may be summed.
+
+        Args:
+            steps: Add the steps inside a module; their time is part of the module's.
+
+        Returns:
+            The columns of `TimingRecord`, times in UTC, then the keys of the contexts.
+        """
+        from petsard_otel.reports.frame import timing_frame
+
+        return timing_frame(
+            [record for record in self._store.timings() if steps or record.source != "step"]
+        )
+
+    def get_status_summary(self) -> dict[str, Any]:
+        """Return the state of the run in one dict; the README explains each entry."""
+        totals = self._store.totals()
+        last = self._store.last_snapshot
+        return {
+            "sequence": tuple(self.sequence),
+            "active_modules": tuple(self.status),
+            "metadata_modules": tuple(self.metadata),
+            "total_snapshots": totals["snapshots"],
+            "total_changes": totals["changes"],
+            "total_diffs": totals["diffs"],
+            "last_snapshot": None if last is None else last.snapshot_id,
+            "last_change": self._store.last_change,
+            "run_id": self.run_id,
+            "trace_id": self._store.trace_id,
+            "state": self._state(),
+            "total_timings": totals["timings"],
+            "duration_seconds": self._store.duration_seconds,
+            "failed_modules": self._store.failed_modules,
+            "evicted": self._store.evicted(),
+            "telemetry_errors": self._recorder.guard.errors,
+        }
+
+    def _state(self) -> str:
+        if self._store.run is not None:
+            return _STATES[self._store.run.result]
+        if self._is_running or self._store.last_snapshot is not None:
+            return "running"
+        return "pending"

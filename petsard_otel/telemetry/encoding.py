@@ -1,0 +1,358 @@
+"""Records to span attributes and back: pure, total, lossless.
+
+Imports neither the OpenTelemetry API nor its SDK: a span is anything that can be read like one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from petsard_otel import attributes as key
+from petsard_otel.exceptions import DecodeError
+from petsard_otel.records import (
+    ModuleExecution,
+    RunExecution,
+    SchemaPart,
+    SchemaReference,
+    SpanFacts,
+    StepExecution,
+)
+from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_ENTRIES, MAX_NAME_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from petsard_otel.records import ContextItems, Scalar
+    from petsard_otel.schema import SchemaDiff
+
+Record: TypeAlias = ModuleExecution | StepExecution | RunExecution | SchemaPart
+AttributeValue: TypeAlias = bool | int | float | str | tuple[str, ...]
+Attributes: TypeAlias = dict[str, AttributeValue]
+
+
+class SpanIdentity(Protocol):
+    """The part of a span context that is read."""
+
+    @property
+    def trace_id(self) -> int: ...
+    @property
+    def span_id(self) -> int: ...
+
+
+class EndedSpan(Protocol):
+    """The part of an ended span that is read; the SDK's ReadableSpan has it."""
+
+    @property
+    def context(self) -> Any: ...
+    @property
+    def parent(self) -> Any: ...
+    @property
+    def attributes(self) -> Any: ...
+    @property
+    def start_time(self) -> int | None: ...
+    @property
+    def end_time(self) -> int | None: ...
+
+
+def encode(record: Record) -> Attributes:
+    """Return the attributes that stand for a record; identity and times are the span's own."""
+    if isinstance(record, ModuleExecution):
+        return _encode_module(record)
+    if isinstance(record, StepExecution):
+        return _encode_step(record)
+    if isinstance(record, RunExecution):
+        return _encode_run(record)
+    return {
+        key.RUN_ID: record.run_id,
+        key.SCHEMA_HASH: record.hash,
+        key.SCHEMA_PART: record.part,
+        key.SCHEMA_PARTS: record.parts,
+        key.SCHEMA_JSON: record.json,
+    }
+
+
+def decode(span: EndedSpan, attributes: Mapping[str, Any] | None = None) -> Record:
+    """Read the record that a span of ours stands for.
+
+    Args:
+        span: The ended span.
+        attributes: Read these in place of the span's own.
+
+    Raises:
+        DecodeError: The span is not one of ours, or lacks a part.
+    """
+    reader = _Reader(span.attributes if attributes is None else attributes)
+    facts = _facts(span)
+    run_id = reader.text(key.RUN_ID)
+    if key.MODULE_POSITION in reader.attributes:
+        return _decode_module(facts, run_id, reader)
+    if key.STEP_NAME in reader.attributes:
+        return _decode_step(facts, run_id, reader)
+    if key.SCHEMA_PART in reader.attributes:
+        return SchemaPart(
+            facts=facts,
+            run_id=run_id,
+            hash=reader.text(key.SCHEMA_HASH),
+            part=reader.integer(key.SCHEMA_PART),
+            parts=reader.integer(key.SCHEMA_PARTS),
+            json=reader.text(key.SCHEMA_JSON),
+        )
+    return _decode_run(facts, run_id, reader)
+
+
+def encode_diff(diff: SchemaDiff) -> Attributes:
+    """Return what a person reads of a schema's change, each list cut at the size budget."""
+    found: Attributes = {}
+    for name, count, entries in (
+        (key.SCHEMA_ADDED, key.SCHEMA_ADDED_COUNT, diff.added),
+        (key.SCHEMA_REMOVED, key.SCHEMA_REMOVED_COUNT, diff.removed),
+        (key.SCHEMA_RETYPED, key.SCHEMA_RETYPED_COUNT, tuple(map(str, diff.retyped))),
+    ):
+        if entries:
+            found[name] = tuple(_within_budget(entries))
+            found[count] = len(entries)
+    return found
+
+
+def split_text(text: str, size: int = MAX_ATTRIBUTE_BYTES) -> list[str]:
+    """Cut a text into parts of at most `size` bytes of UTF-8, never inside a character."""
+    data = text.encode()
+    parts = []
+    start = 0
+    while start < len(data):
+        end = min(start + size, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        parts.append(data[start:end].decode())
+        start = end
+    return parts
+
+
+def fits(text: str) -> bool:
+    """Tell whether a text may be one attribute."""
+    return len(text) <= MAX_ATTRIBUTE_BYTES and len(text.encode()) <= MAX_ATTRIBUTE_BYTES
+
+
+def bounded(text: str, size: int) -> str:
+    """Return a name that fits into `size` bytes: itself, or its beginning and its hash."""
+    if len(text) * 4 <= size:
+        return text if text.isascii() else _encodable(text)
+    text = _encodable(text)
+    data = text.encode()
+    if len(data) <= size:
+        return text
+    mark = f"~{hashlib.sha256(data).hexdigest()[:16]}"
+    return split_text(text, size - len(mark))[0] + mark
+
+
+def checked_context(context: Mapping[str, Any] | None) -> dict[str, Scalar]:
+    """Return a user's context as a record can hold it; numpy's scalars become Python's.
+
+    Raises:
+        TypeError: A key is no text, or a value no number, truth value or text.
+        ValueError: There are more than MAX_CONTEXT_ENTRIES, or a number has over 64 bits.
+    """
+    if context is None:
+        return {}
+    if len(context) > MAX_CONTEXT_ENTRIES:
+        raise ValueError(
+            f"a timing's context has at most {MAX_CONTEXT_ENTRIES} entries, found {len(context)}"
+        )
+    checked: dict[str, Scalar] = {}
+    for name, value in context.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a key of a timing's context is text, found {type(name).__name__}")
+        if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+            value = value.item()
+        if not isinstance(value, bool | int | float | str):
+            raise TypeError(
+                f"the timing's context entry {name!r} is a {type(value).__name__}; "
+                "give a number, a truth value or text"
+            )
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"the timing's context entry {name!r} is a number of over 64 bits")
+        checked[bounded(name, MAX_NAME_BYTES)] = value
+    return checked
+
+
+def _encodable(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+def _within_budget(entries: Iterable[str]) -> Iterator[str]:
+    left = MAX_ATTRIBUTE_BYTES
+    for entry in entries:
+        text = _encodable(entry)
+        left -= len(text.encode())
+        if left < 0:
+            return
+        yield text
+
+
+def _encode_module(record: ModuleExecution) -> Attributes:
+    found: Attributes = {
+        key.RUN_ID: record.run_id,
+        key.MODULE_NAME: record.module_name,
+        key.EXPERIMENT_NAME: record.experiment_name,
+        key.EXPERIMENT_PATH: record.experiment_path,
+        key.MODULE_POSITION: record.position,
+        key.OPERATOR_TYPE: record.operator_type,
+        key.SNAPSHOT_ID: record.snapshot_id,
+    }
+    if record.input is not None:
+        found[key.SCHEMA_INPUT_ID] = record.input.id
+        found[key.SCHEMA_INPUT_HASH] = record.input.hash
+    if record.output is not None:
+        found[key.SCHEMA_OUTPUT_ID] = record.output.id
+        found[key.SCHEMA_OUTPUT_HASH] = record.output.hash
+    if record.rows is not None:
+        found[key.OUTPUT_ROWS] = record.rows
+    if record.columns is not None:
+        found[key.OUTPUT_COLUMNS] = record.columns
+    if record.error_type is not None:
+        found[key.ERROR_TYPE] = record.error_type
+    return found
+
+
+def _decode_module(facts: SpanFacts, run_id: str, reader: _Reader) -> ModuleExecution:
+    return ModuleExecution(
+        facts=facts,
+        run_id=run_id,
+        module_name=reader.text(key.MODULE_NAME),
+        experiment_name=reader.text(key.EXPERIMENT_NAME),
+        experiment_path=reader.text(key.EXPERIMENT_PATH),
+        position=reader.integer(key.MODULE_POSITION),
+        operator_type=reader.text(key.OPERATOR_TYPE),
+        snapshot_id=reader.text(key.SNAPSHOT_ID),
+        input=reader.schema(key.SCHEMA_INPUT_ID, key.SCHEMA_INPUT_HASH),
+        output=reader.schema(key.SCHEMA_OUTPUT_ID, key.SCHEMA_OUTPUT_HASH),
+        rows=reader.optional_integer(key.OUTPUT_ROWS),
+        columns=reader.optional_integer(key.OUTPUT_COLUMNS),
+        error_type=reader.optional_text(key.ERROR_TYPE),
+    )
+
+
+def _encode_step(record: StepExecution) -> Attributes:
+    found: Attributes = {
+        key.RUN_ID: record.run_id,
+        key.MODULE_NAME: record.module_name,
+        key.EXPERIMENT_NAME: record.experiment_name,
+        key.EXPERIMENT_PATH: record.experiment_path,
+        key.STEP_NAME: record.step_name,
+        key.STEP_SOURCE: record.source,
+    }
+    for name, value in record.context_items:
+        found[key.STEP_CONTEXT_PREFIX + name] = value
+    if record.error_type is not None:
+        found[key.ERROR_TYPE] = record.error_type
+    return found
+
+
+def _decode_step(facts: SpanFacts, run_id: str, reader: _Reader) -> StepExecution:
+    return StepExecution(
+        facts=facts,
+        run_id=run_id,
+        module_name=reader.text(key.MODULE_NAME),
+        experiment_name=reader.text(key.EXPERIMENT_NAME),
+        experiment_path=reader.text(key.EXPERIMENT_PATH),
+        step_name=reader.text(key.STEP_NAME),
+        source=reader.text(key.STEP_SOURCE),
+        context_items=reader.prefixed(key.STEP_CONTEXT_PREFIX),
+        error_type=reader.optional_text(key.ERROR_TYPE),
+    )
+
+
+def _encode_run(record: RunExecution) -> Attributes:
+    found: Attributes = {
+        key.RUN_ID: record.run_id,
+        key.RUN_RESULT: record.result,
+        key.CONFIG_HASH: record.config_hash,
+        key.SEQUENCE: record.sequence,
+        key.ENGINE: record.engine,
+        key.EXPERIMENT_COUNT: record.experiment_count,
+    }
+    if record.name is not None:
+        found[key.RUN_NAME] = record.name
+    if record.error_type is not None:
+        found[key.ERROR_TYPE] = record.error_type
+    return found
+
+
+def _decode_run(facts: SpanFacts, run_id: str, reader: _Reader) -> RunExecution:
+    return RunExecution(
+        facts=facts,
+        run_id=run_id,
+        name=reader.optional_text(key.RUN_NAME),
+        result=reader.text(key.RUN_RESULT),
+        config_hash=reader.text(key.CONFIG_HASH),
+        sequence=reader.texts(key.SEQUENCE),
+        engine=reader.text(key.ENGINE),
+        experiment_count=reader.integer(key.EXPERIMENT_COUNT),
+        error_type=reader.optional_text(key.ERROR_TYPE),
+    )
+
+
+def _facts(span: EndedSpan) -> SpanFacts:
+    start, end = span.start_time, span.end_time
+    if span.context is None or start is None or end is None:
+        raise DecodeError("a span without identity or times cannot become a record")
+    return SpanFacts(
+        trace_id=f"{span.context.trace_id:032x}",
+        span_id=f"{span.context.span_id:016x}",
+        parent_span_id=None if span.parent is None else f"{span.parent.span_id:016x}",
+        start_time_ns=start,
+        end_time_ns=end,
+    )
+
+
+class _Reader:
+    """Typed access to a span's attributes."""
+
+    __slots__ = ("attributes",)
+
+    def __init__(self, attributes: Mapping[str, Any] | None) -> None:
+        self.attributes: Mapping[str, Any] = {} if attributes is None else attributes
+
+    def text(self, name: str) -> str:
+        value = self.attributes.get(name)
+        if type(value) is not str:
+            raise _wrong(name, "text", value)
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        return self.text(name) if name in self.attributes else None
+
+    def integer(self, name: str) -> int:
+        value = self.attributes.get(name)
+        if type(value) is not int:
+            raise _wrong(name, "a whole number", value)
+        return value
+
+    def optional_integer(self, name: str) -> int | None:
+        return self.integer(name) if name in self.attributes else None
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.attributes.get(name)
+        if not isinstance(value, list | tuple) or not all(type(part) is str for part in value):
+            raise _wrong(name, "a list of texts", value)
+        return tuple(value)
+
+    def schema(self, id_key: str, hash_key: str) -> SchemaReference | None:
+        if id_key not in self.attributes and hash_key not in self.attributes:
+            return None
+        return SchemaReference(self.text(id_key), self.text(hash_key))
+
+    def prefixed(self, prefix: str) -> ContextItems:
+        found = []
+        for name, value in self.attributes.items():
+            if name.startswith(prefix):
+                if not isinstance(value, bool | int | float | str):
+                    raise _wrong(name, "a number, a truth value or text", value)
+                found.append((name[len(prefix) :], value))
+        return tuple(found)
+
+
+def _wrong(name: str, expected: str, value: object) -> DecodeError:
+    found = "nothing" if value is None else type(value).__name__
+    return DecodeError(f"span attribute {name!r}: expected {expected}, found {found}")

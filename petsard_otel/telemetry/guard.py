@@ -1,0 +1,53 @@
+"""The one place that swallows an error: our own failure is never the host's failure."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_logger = logging.getLogger(__name__)
+
+
+class Guard:
+    """A context in which nothing of ours raises; the first failure is logged, all are counted.
+
+    Only `Exception` is held back: an interrupt goes through. The log names the class of the
+    error and the line, never its message, which may quote a cell. Thread-safe enough: a lost
+    count under contention is harmless.
+    """
+
+    __slots__ = ("errors",)
+
+    def __init__(self) -> None:
+        self.errors = 0
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if exc_type is None:
+            return False
+        if not issubclass(exc_type, Exception):
+            return False
+        self.errors += 1
+        if self.errors == 1:
+            place = "?"
+            while traceback is not None:
+                frame = traceback.tb_frame
+                place = f"{frame.f_code.co_filename}:{traceback.tb_lineno}"
+                traceback = traceback.tb_next
+            _logger.warning(
+                "petsard-otel could not record something (%s at %s); "
+                "the pipeline goes on, further failures of this run are not logged",
+                exc_type.__name__,
+                place,
+            )
+        return True

@@ -1,0 +1,283 @@
+"""From what a run does to its spans: what to say of an execution, and to whom."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from petsard_otel import attributes as key
+from petsard_otel.records import ModuleExecution, RunExecution, SpanFacts, outcome
+from petsard_otel.schema import NO_DIFF, OpaqueSchema, Schema, resolve_prediction
+from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES
+from petsard_otel.telemetry.encoding import bounded, checked_context, encode, encode_diff
+from petsard_otel.telemetry.guard import Guard
+from petsard_otel.telemetry.setup import instruments
+from petsard_otel.telemetry.spans import (
+    OpenSpan,
+    RunTrace,
+    add_context,
+    current_module_span,
+    error_type,
+    experiment_label,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Link, TracerProvider
+
+    from petsard_otel.adapter import Adapter
+    from petsard_otel.config import Config
+    from petsard_otel.records import Scalar
+    from petsard_otel.store import AnySchema, StatusStore
+    from petsard_otel.telemetry.encoding import Attributes
+
+_logger = logging.getLogger(__name__)
+
+_NO_FACTS = SpanFacts("", "", None, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is known of a module execution at its end. `source` is the module it got data from."""
+
+    operator_type: str
+    position: int
+    source: str | None = None
+    received: Any = None
+    produced: Any = None
+    adapter: Adapter | None = None
+    predicted: Any = None
+    error: BaseException | None = None
+
+
+class Recorder:
+    """The spans of one run. One thread at a time."""
+
+    def __init__(
+        self,
+        store: StatusStore,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+    ) -> None:
+        self.run_id = uuid.uuid4().hex
+        self.guard = Guard()
+        self.engine = "builtin"
+        self._store = store
+        self._providers = (tracer_provider, meter_provider)
+        self._trace: RunTrace | None = None
+        self._snapshot_count = 0
+        self._links: dict[str, Link] = {}
+        self._opaque: dict[str, OpaqueSchema] = {}
+
+    @property
+    def trace(self) -> RunTrace:
+        """What the run's spans share; the provider in force is looked up for the first of them."""
+        if self._trace is None:
+            found = instruments(*self._providers)
+            self._trace = RunTrace(
+                self.run_id, found.tracer, found.mirror, self._store, found.metrics, self.guard
+            )
+        return self._trace
+
+    @contextmanager
+    def run(self, config: Config, engine: str) -> Iterator[None]:
+        """Hold the run's span open around the module executions."""
+        self.engine = engine
+        trace = self.trace
+        span = trace.start_run().enter()
+        with self.guard:
+            trace.metrics.run_started(engine)
+        failure: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            kind = None if failure is None else error_type(failure)
+            record = RunExecution(
+                facts=_NO_FACTS,
+                run_id=self.run_id,
+                name=None if config.name is None else bounded(config.name, MAX_NAME_BYTES),
+                result=outcome(kind),
+                config_hash=config.hash,
+                sequence=tuple(config.sequence),
+                engine=engine,
+                experiment_count=config.experiment_count,
+                error_type=kind,
+            )
+            span.end(encode(record), kind)
+            with self.guard:
+                trace.metrics.run_ended(engine, span.duration_seconds, kind)
+
+    def start_module(
+        self, module: str, experiment: str, path: str, upstream: str | None
+    ) -> OpenSpan:
+        """Open the span of a module execution that uses the output of `upstream`."""
+        link = None if upstream is None else self._links.get(upstream)
+        return self.trace.start_module(
+            bounded(module, MAX_NAME_BYTES),
+            bounded(experiment, MAX_NAME_BYTES),
+            bounded(path, MAX_ATTRIBUTE_BYTES),
+            () if link is None else (link,),
+        )
+
+    def open_module(self, module: str, experiment: str) -> OpenSpan | None:
+        """Return the span of this module execution where it is running in this context."""
+        span = current_module_span(self.trace)
+        if (
+            span is None
+            or span.attributes[key.MODULE_NAME] != bounded(module, MAX_NAME_BYTES)
+            or span.attributes[key.EXPERIMENT_NAME] != bounded(experiment, MAX_NAME_BYTES)
+        ):
+            return None
+        return span
+
+    def end_module(self, span: OpenSpan, module: str, observed: Observed) -> None:
+        """End a module's span with all that there is to say of the execution."""
+        kind = None if observed.error is None else error_type(observed.error)
+        found: Attributes = {}
+        has_changed, rows = False, None
+        # Held here until the snapshot holds them: the store's references are weak.
+        before = after = None
+        with self.guard:
+            before = self._observable(observed.source, observed.received)
+            after = self._observable(module, observed.produced)
+            rows, columns = _shape(observed.adapter)
+            self._snapshot_count += 1
+            record = ModuleExecution(
+                facts=_NO_FACTS,
+                run_id=self.run_id,
+                module_name=str(span.attributes[key.MODULE_NAME]),
+                experiment_name=str(span.attributes[key.EXPERIMENT_NAME]),
+                experiment_path=str(span.attributes[key.EXPERIMENT_PATH]),
+                position=observed.position,
+                operator_type=bounded(observed.operator_type, MAX_NAME_BYTES),
+                snapshot_id=f"snapshot_{self.run_id[:8]}_{self._snapshot_count:06d}",
+                input=None if before is None else self._store.remember(before),
+                output=None if after is None else self._store.remember(after),
+                rows=rows,
+                columns=columns,
+                error_type=kind,
+            )
+            found = encode(record)
+            has_changed = self._describe(found, before, after)
+            if isinstance(observed.predicted, Schema) and isinstance(after, Schema):
+                found.update(self._prediction(span, observed.predicted, after))
+        span.end(found, kind)
+        self._links[module] = span.link
+        with self.guard:
+            self.trace.metrics.module_ended(
+                module=str(span.attributes[key.MODULE_NAME]),
+                experiment=experiment_label(str(span.attributes[key.EXPERIMENT_NAME])),
+                engine=self.engine,
+                duration_seconds=span.duration_seconds,
+                rows=rows,
+                has_changed_schema=has_changed,
+                error_type=kind,
+                context=span.context,
+            )
+
+    def start_step(
+        self,
+        module: str,
+        experiment: str,
+        path: str,
+        step: str,
+        context: Mapping[str, Any] | None,
+    ) -> OpenSpan:
+        """Open the span of a step that the user times.
+
+        Raises:
+            TypeError: The context holds something else than numbers, truth values and text.
+            ValueError: The context is too large.
+        """
+        checked = checked_context(context)
+        is_inside = current_module_span(self.trace) is not None
+        return self.trace.start_step(
+            bounded(module, MAX_NAME_BYTES),
+            bounded(experiment, MAX_NAME_BYTES),
+            bounded(path, MAX_ATTRIBUTE_BYTES),
+            bounded(step, MAX_NAME_BYTES),
+            checked,
+            source="step" if is_inside else "user",
+        )
+
+    def end_step(self, span: OpenSpan, context: Mapping[str, Any] | None) -> None:
+        """End a step that the user times, with more context. Raises as `start_step` does."""
+        add_context(span, checked_context(context))
+        span.end({})
+
+    def _describe(
+        self, found: Attributes, before: AnySchema | None, after: AnySchema | None
+    ) -> bool:
+        """Add the structure that was produced and how it differs; tell whether it differs."""
+        if isinstance(before, Schema):
+            self.trace.describe(before)
+        if not isinstance(after, Schema):
+            return False
+        found[key.SCHEMA_OUTPUT_FIELD_COUNT] = len(after.attributes)
+        found.update(self.trace.structure(after))
+        if not isinstance(before, Schema):
+            return False
+        difference = self._store.diff(before, after)
+        if difference is NO_DIFF:
+            return False
+        found.update(encode_diff(difference))
+        return True
+
+    def _prediction(self, span: OpenSpan, predicted: Schema, after: Schema) -> Attributes:
+        """Compare a predicted schema with the one produced; say so where they differ."""
+        expected = resolve_prediction(predicted, after)
+        matches = expected.hash == after.hash
+        if not matches:
+            difference = self._store.diff(expected, after)
+            _logger.warning(
+                "%s produced another schema than was predicted: %d columns added, %d removed, "
+                "%d retyped, %d with other nullability%s",
+                span.name,
+                len(difference.added),
+                len(difference.removed),
+                len(difference.retyped),
+                len(difference.nullability),
+                ", in another order" if difference.reordered else "",
+            )
+        return {
+            key.SCHEMA_INFERRED_HASH: predicted.hash,
+            key.SCHEMA_INFERRED_MATCHES: matches,
+        }
+
+    def _observable(self, module: str | None, schema: Any) -> AnySchema | None:
+        """Return a schema as a record can hold it; one that we cannot read becomes opaque."""
+        if schema is None or isinstance(schema, (Schema, OpaqueSchema)):
+            return schema
+        known = self._opaque.get(module or "")
+        if known is None or known.reference is not schema:
+            cls = type(schema)
+            known = OpaqueSchema(
+                id=module or "unknown",
+                type_name=f"{cls.__module__}.{cls.__qualname__}",
+                hash=f"opaque-{uuid.uuid4().hex[:16]}",
+                reference=schema,
+            )
+            self._opaque[module or ""] = known
+        return known
+
+
+def _shape(adapter: Adapter | None) -> tuple[int | None, int | None]:
+    """Return rows and columns of the table an adapter made, of a split the part that goes on."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or adapter is None:
+        return None, None
+    result = adapter.get_result()
+    if isinstance(result, dict):
+        result = result.get("train")
+    if not isinstance(result, pandas.DataFrame):
+        return None, None
+    return int(result.shape[0]), int(result.shape[1])

@@ -1,0 +1,369 @@
+"""The producing side: run, module, step and schema spans. Uses the OpenTelemetry API alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, cast
+
+from opentelemetry import context as context_api
+from opentelemetry import propagate
+from opentelemetry import trace as trace_api
+from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, SpanKind, StatusCode
+
+from petsard_otel import attributes as key
+from petsard_otel.records import SchemaPart, SpanFacts, StepExecution
+from petsard_otel.settings import MAX_DISTINCT_SCHEMAS
+from petsard_otel.telemetry.encoding import encode, fits, split_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span, Tracer
+
+    from petsard_otel.records import Scalar
+    from petsard_otel.schema import Schema
+    from petsard_otel.store import StatusStore
+    from petsard_otel.telemetry.encoding import Attributes
+    from petsard_otel.telemetry.guard import Guard
+    from petsard_otel.telemetry.metrics import Metrics
+
+_CURRENT = context_api.create_key("petsard-otel-span")
+
+_NO_FACTS = SpanFacts("", "", None, 0, 0)
+
+
+class SpanSink(Protocol):
+    """Where ended spans become records: the mirror, seen from here."""
+
+    def expect(self, span: OpenSpan) -> None:
+        """Be ready for a span that is about to end."""
+
+    def settle(self, span: OpenSpan) -> None:
+        """See to it that an ended span has become a record, whatever its provider did."""
+
+
+class OpenSpan:
+    """A span of ours between its start and its end.
+
+    It keeps its own identity and attributes, so that the record is the same where the provider
+    records nothing, cuts attributes or fails. Times: the start is wall-clock time, the end is
+    the start plus what a monotonic clock measured. Not thread-safe; one thread at a time.
+    """
+
+    __slots__ = (
+        "_scope",
+        "_tick",
+        "_token",
+        "attributes",
+        "end_time_ns",
+        "identity",
+        "is_error",
+        "kind",
+        "links",
+        "local",
+        "name",
+        "parent",
+        "span",
+        "start_time_ns",
+        "store",
+        "trace",
+    )
+
+    def __init__(
+        self,
+        trace: RunTrace,
+        name: str,
+        attributes: Attributes,
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        links: tuple[Link, ...] = (),
+        within: Context | None = None,
+    ) -> None:
+        self.trace = trace
+        self.store: StatusStore = trace.store
+        self.name = name
+        self.kind = kind
+        self.links = links
+        self.attributes = attributes
+        self.local: Mapping[str, Scalar] | None = None
+        self.is_error = False
+        self.end_time_ns = 0
+        self._token: object = None
+        self._scope = context_api.get_current() if within is None else within
+        self.start_time_ns = time.time_ns()
+        self._tick = time.perf_counter_ns()
+        self.span: Span = INVALID_SPAN
+        with trace.guard:
+            self.span = trace.tracer.start_span(
+                name,
+                self._scope,
+                kind,
+                attributes,
+                links,
+                self.start_time_ns,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+        self._identify()
+
+    def _identify(self) -> None:
+        """Take the provider's identity where it gave one, else make our own."""
+        owner = _current(self._scope)
+        around = trace_api.get_current_span(self._scope).get_span_context()
+        if owner is not None and owner.trace is self.trace:
+            self.parent = owner.identity
+        else:
+            self.parent = around if around.is_valid else None
+        given = self.span.get_span_context()
+        if given.is_valid and given.span_id != around.span_id:
+            self.identity = given
+        else:
+            self.identity = SpanContext(
+                random.getrandbits(128) or 1 if self.parent is None else self.parent.trace_id,
+                random.getrandbits(64) or 1,
+                is_remote=False,
+            )
+
+    def enter(self) -> OpenSpan:
+        """Make this the current span of the calling thread."""
+        within = trace_api.set_span_in_context(self.span, self._scope)
+        self._token = context_api.attach(context_api.set_value(_CURRENT, self, within))
+        return self
+
+    def leave(self) -> None:
+        """Give the thread its former current span back."""
+        if self._token is not None:
+            # The type of a token is private to the API.
+            context_api.detach(cast("context_api.Token[Context]", self._token))
+            self._token = None
+
+    def end(self, attributes: Attributes, error_type: str | None = None) -> None:
+        """End the span; its record can be read when this returns. Later calls do nothing."""
+        if not self.is_open:
+            return
+        self.end_time_ns = self.start_time_ns + time.perf_counter_ns() - self._tick
+        self.is_error = error_type is not None
+        started = self.attributes
+        self.attributes = {**started, **attributes}
+        self.leave()
+        trace = self.trace
+        if self.span.is_recording():
+            with trace.guard:
+                self.span.set_attributes(
+                    {name: value for name, value in attributes.items() if name not in started}
+                )
+                if self.is_error:
+                    self.span.set_status(StatusCode.ERROR)
+        trace.sink.expect(self)
+        with trace.guard:
+            self.span.end(self.end_time_ns)
+        trace.sink.settle(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.end_time_ns == 0
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long it was open, once it has ended."""
+        return (self.end_time_ns - self.start_time_ns) / 1e9
+
+    @property
+    def context(self) -> Context:
+        """The context in which this span is the current one."""
+        return trace_api.set_span_in_context(self.span, self._scope)
+
+    @property
+    def link(self) -> Link:
+        """A link to this span, for the one that uses what it produced."""
+        return Link(self.identity)
+
+
+class RunTrace:
+    """What all spans of one run share: run id, tracer, mirror, store, metrics."""
+
+    def __init__(
+        self,
+        run_id: str,
+        tracer: Tracer,
+        sink: SpanSink,
+        store: StatusStore,
+        metrics: Metrics,
+        guard: Guard,
+    ) -> None:
+        self.run_id = run_id
+        self.tracer = tracer
+        self.sink = sink
+        self.store = store
+        self.metrics = metrics
+        self.guard = guard
+        self._described: dict[str, None] = {}
+
+    def start_run(self) -> OpenSpan:
+        """Open the run's own span, under the current one, else under the environment's."""
+        return OpenSpan(
+            self,
+            "petsard run",
+            {key.RUN_ID: self.run_id},
+            kind=SpanKind.SERVER,
+            within=_context_or_environment(),
+        )
+
+    def start_module(
+        self, module: str, experiment: str, path: str, links: tuple[Link, ...]
+    ) -> OpenSpan:
+        """Open the span of one module execution."""
+        return OpenSpan(
+            self,
+            f"{module}[{experiment_label(experiment)}]",
+            {
+                key.RUN_ID: self.run_id,
+                key.MODULE_NAME: module,
+                key.EXPERIMENT_NAME: experiment,
+                key.EXPERIMENT_PATH: path,
+            },
+            links=links,
+        )
+
+    def start_step(
+        self,
+        module: str,
+        experiment: str,
+        path: str,
+        step: str,
+        context: Mapping[str, Scalar],
+        source: str,
+    ) -> OpenSpan:
+        """Open the span of one step; numbers and truth values of its context travel with it."""
+        record = StepExecution(
+            facts=_NO_FACTS,
+            run_id=self.run_id,
+            module_name=module,
+            experiment_name=experiment,
+            experiment_path=path,
+            step_name=step,
+            source=source,
+            context_items=(),
+            error_type=None,
+        )
+        span = OpenSpan(self, f"{module}.{step}", encode(record))
+        add_context(span, context)
+        return span
+
+    def describe(self, schema: Schema) -> None:
+        """Put a structure into the trace, in parts and once, unless it is there already.
+
+        Called while the span is current under which the parts belong.
+        """
+        if self._is_described(schema):
+            return
+        parts = split_text(schema.json)
+        for number, text in enumerate(parts, start=1):
+            record = SchemaPart(_NO_FACTS, self.run_id, schema.hash, number, len(parts), text)
+            OpenSpan(self, "schema", encode(record)).end({})
+
+    def structure(self, schema: Schema) -> Attributes:
+        """Return the attribute that holds a structure; describe a wide one, and return none."""
+        if not fits(schema.json):
+            self.describe(schema)
+            return {}
+        self._is_described(schema)
+        return {key.SCHEMA_OUTPUT_JSON: schema.json}
+
+    def _is_described(self, schema: Schema) -> bool:
+        """Tell whether the trace has a structure; from now on it has."""
+        if schema.hash in self._described:
+            return True
+        self._described[schema.hash] = None
+        while len(self._described) > MAX_DISTINCT_SCHEMAS:
+            del self._described[next(iter(self._described))]
+        return False
+
+
+def add_context(span: OpenSpan, context: Mapping[str, Scalar]) -> None:
+    """Add a user's context to a step: numbers travel, text stays in the local record alone."""
+    numbers: Attributes = {}
+    texts: dict[str, Scalar] = {}
+    for name, value in context.items():
+        if isinstance(value, str):
+            texts[key.STEP_CONTEXT_PREFIX + name] = value
+        else:
+            numbers[key.STEP_CONTEXT_PREFIX + name] = value
+    if numbers:
+        span.attributes = {**span.attributes, **numbers}
+        with span.trace.guard:
+            span.span.set_attributes(numbers)
+    if texts:
+        span.local = {**(span.local or {}), **texts}
+
+
+@contextmanager
+def step_span(step: str) -> Iterator[None]:
+    """Time a step of the module that is running; outside a run it does nothing.
+
+    Args:
+        step: A short fixed word, such as `fit`: it becomes part of the span's name.
+    """
+    owner = _current(context_api.get_current())
+    if owner is None or key.MODULE_NAME not in owner.attributes:
+        yield
+        return
+    span = owner.trace.start_step(
+        str(owner.attributes[key.MODULE_NAME]),
+        str(owner.attributes[key.EXPERIMENT_NAME]),
+        str(owner.attributes[key.EXPERIMENT_PATH]),
+        step,
+        {},
+        source="step",
+    )
+    span.enter()
+    try:
+        yield
+    except BaseException as error:
+        span.end({key.ERROR_TYPE: error_type(error)}, error_type(error))
+        raise
+    span.end({})
+
+
+def current_module_span(trace: RunTrace) -> OpenSpan | None:
+    """Return the span of this run's module that is running here, or None."""
+    owner = _current(context_api.get_current())
+    if owner is None or owner.trace is not trace or key.MODULE_NAME not in owner.attributes:
+        return None
+    return owner
+
+
+def error_type(error: BaseException) -> str:
+    """Return the class of an error as `error.type` has it: with its module but for built-ins."""
+    cls = type(error)
+    if cls.__module__ == "builtins":
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def experiment_label(experiment: str) -> str:
+    """Return an experiment's name without a Splitter's suffix, to keep span names few."""
+    base, separator, rest = experiment.rpartition("_[")
+    return base if separator and rest.endswith("]") else experiment
+
+
+def _current(context: Context) -> OpenSpan | None:
+    return cast("OpenSpan | None", context_api.get_value(_CURRENT, context))
+
+
+def _context_or_environment() -> Context:
+    """Return the current context; where it has no span, the one that the environment carries."""
+    current = context_api.get_current()
+    if trace_api.get_current_span(current).get_span_context().is_valid:
+        return current
+    carrier = {
+        name.lower(): value
+        for name, value in os.environ.items()
+        if name in {"TRACEPARENT", "TRACESTATE", "BAGGAGE"}
+    }
+    return propagate.extract(carrier, current) if carrier else current
