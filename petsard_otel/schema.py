@@ -199,7 +199,7 @@ class Schema:
         return f"Schema(id={self.id!r}, fields={len(self.attributes)}, hash={self.hash!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpaqueSchema:
     """A schema that we cannot read: a mock, or a class that we do not know.
 
