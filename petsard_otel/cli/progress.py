@@ -1,0 +1,167 @@
+"""How far a run is, for people: a line for each execution, indented by how deep its path is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from petsard_otel.reports.terminal import format_duration, visible
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console, RenderableType
+
+    from petsard_otel.executor import Executor, Progress
+
+FLUSH_SECONDS = 0.1
+"""How often finished lines are written on a terminal; each writing draws the live line anew."""
+
+SHOWN_PENDING = 4
+"""How many finished lines that are not written yet stand above the live line."""
+
+BAR_WIDTH = 20
+"""Columns of the bar that shows how much of the whole run is done."""
+
+_MARKS = {"success": ("✓", "green"), "error": ("✗", "bold red"), "cancelled": ("-", "yellow")}
+_ASCII_MARKS = {"success": "+", "error": "x", "cancelled": "-"}
+
+
+class SilentProgress:
+    """Knows what is running, and shows nothing. A context around the run, and its callback."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.running: Progress | None = None
+        self._executor = executor
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.running is not None:
+            self._ended(self.running)
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note that an execution begins, so that the one before it has ended."""
+        former, self.running = self.running, None if progress.module is None else progress
+        if former is not None:
+            self._ended(former)
+        if self.running is not None:
+            self._started(self.running)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+
+    def _started(self, progress: Progress) -> None:
+        """Show that an execution runs."""
+
+    def _ended(self, progress: Progress) -> None:
+        """Show how an execution ended."""
+
+    def _outcome(self, progress: Progress) -> tuple[str, str]:
+        """Return an ended execution's status and its duration as text, empty where unknown."""
+        for record in reversed(self._executor.status.timing_records):
+            if record.source == "module":
+                if (record.module_name, record.experiment_name) != (
+                    progress.module,
+                    progress.experiment,
+                ):
+                    break
+                return record.status, format_duration(record.duration_seconds)
+        return "cancelled", ""
+
+
+class PlainProgress(SilentProgress):
+    """Writes one line when an execution ends: for logs and pipes."""
+
+    def __init__(self, executor: Executor, console: Console) -> None:
+        super().__init__(executor)
+        self._console = console
+        self._width = _label_width(executor)
+
+    def _ended(self, progress: Progress) -> None:
+        status, duration = self._outcome(progress)
+        digits = len(str(progress.total))
+        line = f"[{progress.number:>{digits}}/{progress.total}] {_label(progress):<{self._width}}"
+        if status != "success":
+            duration = f"{duration}  {status}"
+        self._console.print(Text(f"{line}  {duration}"), soft_wrap=True)
+
+
+class LiveProgress(SilentProgress):
+    """Keeps one live line at the bottom of a terminal; finished lines scroll away above it."""
+
+    def __init__(self, executor: Executor, console: Console) -> None:
+        super().__init__(executor)
+        self._console = console
+        self._is_ascii = not console.encoding.startswith("utf")
+        self._spinner = Spinner("line" if self._is_ascii else "dots", style="cyan")
+        self._width = min(_label_width(executor), max(console.width - 2 - 10 - BAR_WIDTH - 14, 20))
+        self._since = 0.0
+        self._pending: list[Text] = []
+        self._last_flush = 0.0
+        self._live = Live(
+            console=console,
+            refresh_per_second=10,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),
+            get_renderable=self._draw,
+        )
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(exc_type, exc, traceback)
+        self.running = None
+        self.flush()
+        self._live.stop()
+
+    def flush(self) -> None:
+        """Write the finished lines that are held back."""
+        if self._pending:
+            lines, self._pending = self._pending, []
+            self._console.print(Text("\n").join(lines), overflow="ellipsis", no_wrap=True)
+        self._last_flush = time.monotonic()
+
+    def _started(self, progress: Progress) -> None:
+        self._since = time.monotonic()
+        if self._since - self._last_flush >= FLUSH_SECONDS:
+            self.flush()
+
+    def _ended(self, progress: Progress) -> None:
+        status, duration = self._outcome(progress)
+        mark, style = _MARKS.get(status, _MARKS["error"])
+        if self._is_ascii:
+            mark = _ASCII_MARKS.get(status, "x")
+        line = Text.assemble((mark, style), " ", self._fitted(progress))
+        line.append(f"  {duration:>9}", style="dim")
+        if status != "success":
+            line.append(f"  {status}", style=style)
+        self._pending.append(line)
+
+    def _draw(self) -> RenderableType:
+        """Return the live part. Called from the thread that refreshes it."""
+        grid = Table.grid(padding=0)
+        running = self.running
+        if running is None:
+            return grid
+        ...
+        return grid

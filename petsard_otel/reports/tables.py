@@ -1,0 +1,99 @@
+"""Timings for machines: JSON and CSV, every column, nothing rounded."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from petsard_otel.records import Scalar, TimingRecord
+
+TIMING_COLUMNS = (
+    "record_id",
+    "module_name",
+    "experiment_name",
+    "step_name",
+    "start_time",
+    "end_time",
+    "duration_seconds",
+    "source",
+    "status",
+    "experiment_path",
+    "trace_id",
+    "span_id",
+    "parent_record_id",
+)
+"""The columns of every timing report, in order; the keys of the records' contexts follow them."""
+
+
+def timing_json(records: Iterable[TimingRecord]) -> str:
+    """Return an array of objects, each with all columns; what a record lacks is null.
+
+    Numbers that JSON does not know, such as NaN, are null as well. The text is pure ASCII.
+    """
+    columns, rows = _columns_and_rows(records)
+    return json.dumps(
+        [{column: _json_value(row.get(column)) for column in columns} for row in rows],
+        indent=2,
+        allow_nan=False,
+    )
+
+
+def timing_csv(records: Iterable[TimingRecord]) -> str:
+    """Return a header and one line a record, each ended by a line feed; no record, no line.
+
+    What a record lacks is empty. Names are given as they are, control characters included:
+    text for a file or a program, not for a terminal.
+    """
+    columns, rows = _columns_and_rows(records)
+    header: dict[str, Scalar | None] = {column: column for column in columns}
+    text = "".join(
+        ",".join(_csv_field(row.get(column)) for column in columns) + "\n"
+        for row in [header, *rows]
+    )
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _csv_field(value: Scalar | None) -> str:
+    """Quote as RFC 4180 does; the csv module fails on NUL and leaves a lone CR unquoted."""
+    text = "" if value is None else str(value)
+    if any(character in text for character in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _columns_and_rows(
+    records: Iterable[TimingRecord],
+) -> tuple[list[str], list[dict[str, Scalar | None]]]:
+    rows = [_row(record) for record in records]
+    columns = dict.fromkeys(TIMING_COLUMNS)
+    for row in rows:
+        columns |= dict.fromkeys(row)
+    return list(columns), rows
+
+
+def _row(record: TimingRecord) -> dict[str, Scalar | None]:
+    """Return a record by column; its own columns win over a context key of the same name."""
+    own: dict[str, Scalar | None] = {
+        "record_id": record.record_id,
+        "module_name": record.module_name,
+        "experiment_name": record.experiment_name,
+        "step_name": record.step_name,
+        "start_time": record.start_time.isoformat(timespec="microseconds"),
+        "end_time": record.end_time.isoformat(timespec="microseconds"),
+        "duration_seconds": record.duration_seconds,
+        "source": record.source,
+        "status": record.status,
+        "experiment_path": record.experiment_path,
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "parent_record_id": record.parent_record_id,
+    }
+    return {**record.context, **own}
+
+
+def _json_value(value: Scalar | None) -> Scalar | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
