@@ -44,7 +44,7 @@ def config(table: Path) -> dict[str, Any]:
     """Give a pipeline of one split and two experiments."""
     return {
         "Loader": {"people": {"filepath": str(table)}},
-        "Splitter": {"half": {"num_samples": 1, "train_split_ratio": 0.5}},
+        "Splitter": {"half": {"train_split_ratio": 0.5, "random_state": 1}},
         "Preprocessor": {"encode": {"method": "default"}},
         "Synthesizer": {
             "one": {"method": "default", "random_state": 1},

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -27,8 +28,14 @@ FLUSH_SECONDS = 0.1
 SHOWN_PENDING = 4
 """How many finished lines that are not written yet stand above the live line."""
 
+DURATION_WIDTH = 7
+"""Columns of a duration."""
+
 BAR_WIDTH = 20
 """Columns of the bar that shows how much of the whole run is done."""
+
+MIN_BAR_WIDTH = 8
+"""Columns of the bar where the labels are long."""
 
 _MARKS = {"success": ("✓", "green"), "error": ("✗", "bold red"), "cancelled": ("-", "yellow")}
 _ASCII_MARKS = {"success": "+", "error": "x", "cancelled": "-"}
@@ -95,9 +102,10 @@ class PlainProgress(SilentProgress):
         status, duration = self._outcome(progress)
         digits = len(str(progress.total))
         line = f"[{progress.number:>{digits}}/{progress.total}] {_label(progress):<{self._width}}"
+        line += f" {duration:>{DURATION_WIDTH}}"
         if status != "success":
-            duration = f"{duration}  {status}"
-        self._console.print(Text(f"{line}  {duration}"), soft_wrap=True)
+            line += f"  {status}"
+        self._console.print(Text(line), soft_wrap=True)
 
 
 class LiveProgress(SilentProgress):
@@ -108,7 +116,10 @@ class LiveProgress(SilentProgress):
         self._console = console
         self._is_ascii = not console.encoding.startswith("utf")
         self._spinner = Spinner("line" if self._is_ascii else "dots", style="cyan")
-        self._width = min(_label_width(executor), max(console.width - 2 - 10 - BAR_WIDTH - 14, 20))
+        count = executor.config.execution_count
+        rest = max(console.width - 2 * len(str(count)) - DURATION_WIDTH - 7, 2 * MIN_BAR_WIDTH)
+        self._width = min(_label_width(executor), rest - MIN_BAR_WIDTH)
+        self._bar_width = min(rest - self._width, BAR_WIDTH)
         self._since = 0.0
         self._pending: list[Text] = []
         self._last_flush = 0.0
@@ -152,16 +163,44 @@ class LiveProgress(SilentProgress):
         if self._is_ascii:
             mark = _ASCII_MARKS.get(status, "x")
         line = Text.assemble((mark, style), " ", self._fitted(progress))
-        line.append(f"  {duration:>9}", style="dim")
+        line.append(f" {duration:>{DURATION_WIDTH}}", style="dim")
         if status != "success":
             line.append(f"  {status}", style=style)
         self._pending.append(line)
 
     def _draw(self) -> RenderableType:
         """Return the live part. Called from the thread that refreshes it."""
-        grid = Table.grid(padding=0)
         running = self.running
         if running is None:
-            return grid
-        ...
-        return grid
+            return Text()
+        minutes, seconds = divmod(int(time.monotonic() - self._since), 60)
+        done = running.number - 1
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_row(
+            self._spinner,
+            self._fitted(running),
+            Text(f"{minutes}:{seconds:02}".rjust(DURATION_WIDTH), style="dim"),
+            ProgressBar(running.total, done, width=self._bar_width),
+            f"{done}/{running.total}",
+        )
+        return Group(*self._pending[-SHOWN_PENDING:], grid)
+
+    def _fitted(self, progress: Progress) -> Text:
+        label = Text(_label(progress))
+        label.truncate(self._width, overflow="ellipsis", pad=True)
+        return label
+
+
+def _label(progress: Progress) -> str:
+    """Name an execution, indented by the number of modules before it on its path."""
+    depth = len(progress.experiment_path) - 1
+    return "  " * depth + visible(f"{progress.module}[{progress.experiment}]")
+
+
+def _label_width(executor: Executor) -> int:
+    """Return the length of the longest label of a run."""
+    return max(
+        2 * depth + len(visible(f"{module}[{experiment}]"))
+        for depth, (module, experiments) in enumerate(executor.config.yaml.items())
+        for experiment in experiments
+    )

@@ -8,7 +8,6 @@ with the same precedence. What the tree may hold is listed here and becomes pand
 from __future__ import annotations
 
 import ast
-import difflib
 import operator
 import re
 from bisect import bisect_right
@@ -17,14 +16,21 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from petsard_otel.exceptions import DataError
+from petsard_otel.modules.constraints_columns import (
+    add,
+    booleans,
+    column_of,
+    column_or_number,
+    compare,
+    is_nonzero,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     Holds = NDArray[np.bool_]
@@ -86,22 +92,6 @@ def parse(text: str) -> Condition:
     return Condition(text, _Compiler(text).compile())
 
 
-def column_of(data: pd.DataFrame, name: str) -> pd.Series[Any]:
-    """Return the one column of this name.
-
-    Raises:
-        DataError: There is none, or several.
-    """
-    count = int((data.columns == name).sum())
-    if count == 1:
-        return data[name]
-    if count > 1:
-        raise DataError(f"the table has {count} columns named {name!r}; rename them")
-    near = difflib.get_close_matches(name, [str(label) for label in data.columns], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise DataError(f"the table has no column {name!r}{hint}")
-
-
 class _Token(NamedTuple):
     kind: str
     text: str
@@ -154,7 +144,7 @@ class _Compiler:
                 raise self._error("comparisons do not chain; join two with &", second.col_offset)
             case ast.Name(id=name) if self._terms[name].kind == "word":
                 column = self._terms[name].text
-                return lambda data: _is_nonzero(column_of(data, column))
+                return lambda data: is_nonzero(column_of(data, column))
         raise self._error("expected a condition", node.col_offset)
 
     def _comparison(self, left: ast.expr, symbol: ast.cmpop, right: ast.expr) -> Compiled:
@@ -168,16 +158,16 @@ class _Compiler:
             second = self._operand(right)
         names = f"{self._described(left)} and {self._described(right)}"
 
-        def compare(data: pd.DataFrame) -> Holds:
+        def holds(data: pd.DataFrame) -> Holds:
             value = first(data)
             if second is None:
-                holds = _booleans(pd.isna(value), data)
+                result = booleans(pd.isna(value), data)
             else:
                 compared = ast.Eq if is_identity else type(symbol)
-                holds = _compare(COMPARISONS[compared], value, second(data), data, names)
-            return ~holds if isinstance(symbol, ast.IsNot) else holds
+                result = compare(COMPARISONS[compared], value, second(data), data, names)
+            return ~result if isinstance(symbol, ast.IsNot) else result
 
-        return compare
+        return holds
 
     def _operand(self, node: ast.expr) -> Compiled:
         """Compile a side of a comparison: a value, or a condition in parentheses."""
@@ -191,7 +181,7 @@ class _Compiler:
             case ast.BinOp(op=ast.Add(), left=left, right=right):
                 parts = (self._value(left), self._value(right))
                 names = f"{self._described(left)} and {self._described(right)}"
-                return lambda data: _add(parts[0](data), parts[1](data), names)
+                return lambda data: add(parts[0](data), parts[1](data), names)
             case ast.Name(id=name):
                 return _term(self._terms[name])
         raise self._error("expected a column, a number, a 'text' or a DATE(...)", node.col_offset)
@@ -251,67 +241,4 @@ def _term(token: _Token) -> Compiled:
         except ValueError:
             raise _error("there is no such date", token.position) from None
         return lambda _: date
-    return lambda data: _column_or_number(data, token.text)
-
-
-def _column_or_number(data: pd.DataFrame, text: str) -> Any:
-    if text not in data.columns:
-        try:
-            return float(text)
-        except ValueError:
-            pass
-    column = column_of(data, text)
-    return column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
-
-
-def _add(left: Any, right: Any, names: str) -> Any:
-    """Add two values; a number added to a date is days."""
-    if _kind(left) == "M" and _kind(right) in "iuf":
-        right = pd.to_timedelta(right, unit="D")
-    elif _kind(left) in "iuf" and _kind(right) == "M":
-        left = pd.to_timedelta(left, unit="D")
-    try:
-        return left + right
-    except TypeError:
-        raise DataError(f"{names} cannot be added") from None
-
-
-def _compare(
-    compared: Callable[[Any, Any], Any], left: Any, right: Any, data: pd.DataFrame, names: str
-) -> Holds:
-    """Tell where both values are there and compare so."""
-    try:
-        result = compared(*_in_one_zone(left, right))
-    except TypeError:
-        # From None: what pandas says may quote a cell.
-        raise DataError(f"{names} cannot be compared; give both the same type") from None
-    present = _booleans(pd.notna(left), data) & _booleans(pd.notna(right), data)
-    return _booleans(result, data) & present
-
-
-def _in_one_zone(left: Any, right: Any) -> tuple[Any, Any]:
-    """Read a date in the zone of the column that it is compared with."""
-    if isinstance(right, pd.Timestamp):
-        return left, right.tz_localize(getattr(getattr(left, "dtype", None), "tz", None))
-    if isinstance(left, pd.Timestamp):
-        return left.tz_localize(getattr(getattr(right, "dtype", None), "tz", None)), right
-    return left, right
-
-
-def _is_nonzero(column: pd.Series[Any]) -> Holds:
-    """Tell where a column is neither missing nor zero."""
-    return _compare(operator.ne, column, 0, column.to_frame(), "the column and 0")
-
-
-def _kind(value: Any) -> str:
-    """Return the kind of a column or of one value, as numpy abbreviates it."""
-    if isinstance(value, pd.Timestamp):
-        return "M"
-    return str(np.asarray(value).dtype.kind if isinstance(value, str | float) else value.dtype.kind)
-
-
-def _booleans(result: Any, data: pd.DataFrame) -> Holds:
-    """Return plain booleans, one for each row; what is not known is False."""
-    if isinstance(result, pd.Series):
-        return result.to_numpy(dtype=np.bool_, na_value=False)
-    return np.broadcast_to(np.asarray(result, dtype=np.bool_), len(data))
+    return lambda data: column_or_number(data, token.text)

@@ -39,7 +39,13 @@ def _unset(given: object) -> object:
 
 
 def _several(given: object) -> object:
-    return (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else given
+    return (
+        (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else given
+    )
+
+
+FieldCondition = Annotated[FieldRule, PlainValidator(read_field_rule)]
+Combination = Annotated[CombinationRule, PlainValidator(read_combination_rule)]
 
 
 class ConstrainerParameters(Parameters):
@@ -49,12 +55,10 @@ class ConstrainerParameters(Parameters):
     source: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = None
     constraints_yaml: str | None = None
     nan_groups: Annotated[tuple[NaNRule, ...], PlainValidator(read_nan_rules)] = ()
-    field_constraints: list[Annotated[FieldRule, PlainValidator(read_field_rule)]] = []
-    field_combinations: list[Annotated[CombinationRule, PlainValidator(read_combination_rule)]] = []
-    field_proportions: list[ProportionRule] = []
-    target_rows: Annotated[
-        Annotated[int, Field(ge=1)] | None, BeforeValidator(_unset)
-    ] = None
+    field_constraints: list[FieldCondition] = Field(default_factory=list)
+    field_combinations: list[Combination] = Field(default_factory=list)
+    field_proportions: list[ProportionRule] = Field(default_factory=list)
+    target_rows: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_unset)] = None
     sampling_ratio: float = Field(default=10.0, gt=0)
     max_trials: int = Field(default=300, ge=1)
     verbose_step: int = Field(default=10, ge=0)
@@ -75,9 +79,7 @@ class ConstrainerParameters(Parameters):
         yield from self.field_combinations
 
 
-def read_constrainer_parameters(
-    experiment: str, given: Mapping[str, Any]
-) -> ConstrainerParameters:
+def read_constrainer_parameters(experiment: str, given: Mapping[str, Any]) -> ConstrainerParameters:
     """Validate the configuration of one Constrainer, with the file that it may name.
 
     The file is read now: what it holds is configuration, and a mistake in it must show before
@@ -86,15 +88,16 @@ def read_constrainer_parameters(
     Raises:
         ConfigError: Names experiment and key, and the file where the mistake is in it.
     """
-    loaded = _read_file(experiment, given)
+    path, loaded = _read_file(experiment, given)
     try:
         parameters = read_parameters(
             ConstrainerParameters, "Constrainer", experiment, {**given, **loaded}
         )
     except ConfigError as error:
-        if (error.key or "").partition(".")[0] in loaded:
-            raise error.located(given["constraints_yaml"], None) from None
-        raise
+        if (error.key or "").partition(".")[0] not in loaded:
+            raise
+        message = f"{path}: {error.key}: {error.message}"
+        raise _error(experiment, "constraints_yaml", message) from None
     method = parameters.method.lower()
     if method not in METHODS:
         raise _error(experiment, "method", unknown_name("method", parameters.method, METHODS))
@@ -104,14 +107,14 @@ def read_constrainer_parameters(
     return parameters.model_copy(update={"method": method})
 
 
-def _read_file(experiment: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _read_file(experiment: str, given: Mapping[str, Any]) -> tuple[Path | None, dict[str, Any]]:
     """Return the constraints from the file that `constraints_yaml` names, if it does."""
     name = given.get("constraints_yaml")
     if not isinstance(name, str):
-        return {}
+        return None, {}
     both = [key for key in CONSTRAINT_KEYS if key in given]
     if both:
-        message = f"cannot be combined with {', '.join(both)}; put all constraints into one place"
+        message = f"cannot be combined with {', '.join(both)}; put all constraints in one place"
         raise _error(experiment, "constraints_yaml", message)
     # Where Python looks for modules PETsARD looks too: next to the script that was started.
     paths = [Path(directory, name) for directory in ("", *sys.path)]
@@ -120,18 +123,18 @@ def _read_file(experiment: str, given: Mapping[str, Any]) -> dict[str, Any]:
         message = f"there is no file {name!r} in {Path.cwd()} or where Python finds modules"
         raise _error(experiment, "constraints_yaml", message)
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except yaml.MarkedYAMLError as error:
-        line = None if error.problem_mark is None else error.problem_mark.line + 1
-        found = _error(experiment, "constraints_yaml", f"not YAML: {error.problem}")
-        raise found.located(str(path), line) from None
+        line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
+        message = f"{path}{line}: not YAML: {error.problem}"
+        raise _error(experiment, "constraints_yaml", message) from None
     except (UnicodeDecodeError, yaml.YAMLError):
-        found = _error(experiment, "constraints_yaml", "not YAML in UTF-8")
-        raise found.located(str(path), None) from None
+        message = f"{path}: not YAML in UTF-8"
+        raise _error(experiment, "constraints_yaml", message) from None
     if not isinstance(loaded, dict):
-        message = f"expected a mapping with {', '.join(CONSTRAINT_KEYS)}"
-        raise _error(experiment, "constraints_yaml", message).located(str(path), None)
-    return loaded
+        message = f"{path}: expected a mapping with {', '.join(CONSTRAINT_KEYS)}"
+        raise _error(experiment, "constraints_yaml", message)
+    return path, loaded
 
 
 def _error(experiment: str, key: str, message: str) -> ConfigError:

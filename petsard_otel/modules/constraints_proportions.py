@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Field
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.conditions import column_of
+from petsard_otel.modules.constraints_columns import column_of
 from petsard_otel.modules.parameters import Parameters
 
 if TYPE_CHECKING:

@@ -37,15 +37,47 @@ def resample(
     Raises:
         DataError: There are no rows at all that keep the constraints.
     """
+    if len(data) == 0:
+        raise DataError("a table without rows cannot be constrained")
     num_rows = constraints.target_rows or len(data)
+    batch = max(1, int(num_rows * constraints.sampling_ratio))
     rules = constraints.field_proportions
     kept = trimmed(_enforced(data, constraints), rules, original, num_rows)
-    for trial in range(constraints.max_trials):
+    for trial in range(1, constraints.max_trials + 1):
         if len(kept) >= num_rows and are_kept(kept.head(num_rows), rules, original, num_rows):
             break
-        drawn = draw(max(1, int(num_rows * constraints.sampling_ratio)))
-        together = pd.concat([kept, _enforced(drawn, constraints)], ignore_index=True)
+        drawn = _enforced(draw(batch), constraints)
+        together = drawn if kept.empty else pd.concat([kept, drawn], ignore_index=True)
         kept = trimmed(together, rules, original, num_rows)
-        if constraints.verbose_step and (trial + 1) % constraints.verbose_step == 0:
-            logger.info("trial %d: %d of %d rows", trial + 1, min(len(kept), num_rows), num_rows)
-    ...
+        if constraints.verbose_step and trial % constraints.verbose_step == 0:
+            logger.info("trial %d: %d of %d rows", trial, min(len(kept), num_rows), num_rows)
+    chosen = kept.head(num_rows)
+    if chosen.empty:
+        raise DataError(_why_none(data, constraints, batch))
+    if len(chosen) < num_rows or not are_kept(chosen, rules, original, num_rows):
+        logger.warning(
+            "after %d draws of %d rows, the %d rows that keep the constraints are too few, or "
+            "not in the proportions asked for; %d were wanted",
+            constraints.max_trials,
+            batch,
+            len(chosen),
+            num_rows,
+        )
+    return chosen.sort_index().reset_index(drop=True)
+
+
+def _enforced(data: pd.DataFrame, constraints: ConstrainerParameters) -> pd.DataFrame:
+    for rule in constraints.row_rules():
+        data = rule.enforced(data)
+    return data
+
+
+def _why_none(data: pd.DataFrame, constraints: ConstrainerParameters, batch: int) -> str:
+    """Name the rule that most rows break."""
+    drawn = constraints.max_trials * batch
+    message = f"none of {drawn} rows drawn keeps all constraints; loosen them"
+    broken = {str(rule): int(rule.broken(data).sum()) for rule in constraints.row_rules()}
+    if not broken:
+        return message
+    worst = max(broken, key=lambda name: broken[name])
+    return f"{message}, above all {worst!r}, which {broken[worst]} of {len(data)} rows break"

@@ -34,14 +34,18 @@ def read_parameters(
     try:
         return parameters.model_validate(dict(given))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        mistakes = error.errors(include_url=False, include_context=False)
+        # A misspelt key makes two mistakes: it is unknown, and the right one is missing.
+        first = min(mistakes, key=lambda mistake: mistake["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"]) or None
         if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
             valid = [field.alias or name for name, field in parameters.model_fields.items()]
             message = unknown_name("key", str(first["loc"][0]), valid)
         else:
             message = first["msg"].removeprefix("Value error, ")
-            if first["type"] != "missing" and not isinstance(first["input"], dict | list):
+            if first["type"] == "missing":
+                message = "is required, and not given"
+            elif not isinstance(first["input"], dict | list):
                 message += f" (found {first['input']!r})"
         raise ConfigError(message, module=module, experiment=experiment, key=key) from None
 

@@ -6,27 +6,12 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from petsard_otel.reports.frame import COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from petsard_otel.records import Scalar, TimingRecord
-
-TIMING_COLUMNS = (
-    "record_id",
-    "module_name",
-    "experiment_name",
-    "step_name",
-    "start_time",
-    "end_time",
-    "duration_seconds",
-    "source",
-    "status",
-    "experiment_path",
-    "trace_id",
-    "span_id",
-    "parent_record_id",
-)
-"""The columns of every timing report, in order; the keys of the records' contexts follow them."""
 
 
 def timing_json(records: Iterable[TimingRecord]) -> str:
@@ -69,7 +54,7 @@ def _columns_and_rows(
     records: Iterable[TimingRecord],
 ) -> tuple[list[str], list[dict[str, Scalar | None]]]:
     rows = [_row(record) for record in records]
-    columns = dict.fromkeys(TIMING_COLUMNS)
+    columns = dict.fromkeys(COLUMNS)
     for row in rows:
         columns |= dict.fromkeys(row)
     return list(columns), rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -74,19 +75,20 @@ class StatusSpanProcessor(SpanProcessor):
         return True
 
 
-_processors: WeakKeyDictionary[trace_api.TracerProvider, StatusSpanProcessor] = (
-    WeakKeyDictionary()
-)
+_lock = threading.Lock()
+_processors: WeakKeyDictionary[TracerProvider, StatusSpanProcessor] = WeakKeyDictionary()
 
 
 def mirror_of(provider: trace_api.TracerProvider) -> StatusSpanProcessor:
     """Return the provider's mirror; the first time, attach one where the provider takes any."""
-    found = _processors.get(provider)
-    if found is None:
-        found = _processors.setdefault(provider, StatusSpanProcessor())
-        if isinstance(provider, TracerProvider):
+    if not isinstance(provider, TracerProvider):
+        return StatusSpanProcessor()
+    with _lock:
+        found = _processors.get(provider)
+        if found is None:
+            found = _processors[provider] = StatusSpanProcessor()
             provider.add_span_processor(found)
-    return found
+        return found
 
 
 def _readable(span: OpenSpan) -> ReadableSpan:

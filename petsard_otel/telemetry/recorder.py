@@ -79,7 +79,7 @@ class Recorder:
     def trace(self) -> RunTrace:
         """What the run's spans share; the provider in force is looked up for the first of them."""
         if self._trace is None:
-            found = instruments(*self._providers)
+            found = instruments(*self._providers, self.guard)
             self._trace = RunTrace(
                 self.run_id, found.tracer, found.mirror, self._store, found.metrics, self.guard
             )

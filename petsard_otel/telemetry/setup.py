@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Tracer
 
+    from petsard_otel.telemetry.guard import Guard
+
 OTEL_TRACES_EXPORTER = "OTEL_TRACES_EXPORTER"
 OTEL_METRICS_EXPORTER = "OTEL_METRICS_EXPORTER"
 
@@ -74,17 +76,30 @@ class Instruments:
 def instruments(
     tracer_provider: trace_api.TracerProvider | None,
     meter_provider: metrics_api.MeterProvider | None,
+    guard: Guard,
 ) -> Instruments:
-    """Resolve the providers in force now, and make a tracer and instruments of them."""
-    provider = tracer_provider or _provider_in_force()
-    meters = meter_provider or (
-        metrics_api.get_meter_provider() if _configured is None else _configured.meter_provider
-    )
-    return Instruments(
-        tracer=provider.get_tracer(SCOPE_NAME, __version__, SCHEMA_URL),
-        mirror=mirror_of(provider),
-        metrics=metrics_of(meters),
-    )
+    """Resolve the providers in force now, and make a tracer and instruments of them.
+
+    A provider that fails is treated as one that records nothing.
+    """
+    tracer: Tracer = trace_api.NoOpTracer()
+    mirror = StatusSpanProcessor()
+    metrics = None
+    with guard:
+        provider = tracer_provider or _provider_in_force()
+        tracer = provider.get_tracer(SCOPE_NAME, __version__, SCHEMA_URL)
+        mirror = mirror_of(provider)
+    with guard:
+        metrics = metrics_of(meter_provider or _meters_in_force())
+    if metrics is None:
+        metrics = Metrics(metrics_api.NoOpMeterProvider())
+    return Instruments(tracer, mirror, metrics)
+
+
+def _meters_in_force() -> metrics_api.MeterProvider:
+    if _configured is not None:
+        return _configured.meter_provider
+    return metrics_api.get_meter_provider()
 
 
 def _provider_in_force() -> trace_api.TracerProvider:
