@@ -1,11 +1,13 @@
-"""What was observed: snapshots, timings, changes. Frozen values; a leaf."""
+"""What was observed: snapshots, timings, changes. Immutable values; a leaf.
+
+Named tuples, since making two of them for each execution is most of what recording costs.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +28,7 @@ def utc_datetime(time_ns: int) -> datetime:
     return _EPOCH + timedelta(microseconds=time_ns // 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionSnapshot:
+class ExecutionSnapshot(NamedTuple):
     """What one module execution was given and what it produced.
 
     `metadata_before` is the schema that the module received, `metadata_after` the one that it
@@ -63,8 +64,7 @@ class ExecutionSnapshot:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TimingRecord:
+class TimingRecord(NamedTuple):
     """How long a module execution, or a step, took. Durations come from a monotonic clock.
 
     `source` is "module" for a module execution, "step" for a step inside one, "user" for what
@@ -111,8 +111,7 @@ class TimingRecord:
         return f"{self.duration_seconds:.2f}s"
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeRecord:
+class ChangeRecord(NamedTuple):
     """Two schemas that differ: a module's output from its input, or from its previous experiment.
 
     `kind` is "module" for the first and "experiment" for the second.
@@ -135,8 +134,7 @@ class ChangeRecord:
         return utc_datetime(self.timestamp_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class SpanFacts:
+class SpanFacts(NamedTuple):
     """What any span says by itself: identity and times. Ids are hexadecimal."""
 
     trace_id: str
@@ -146,16 +144,14 @@ class SpanFacts:
     end_time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaReference:
+class SchemaReference(NamedTuple):
     """Which schema: whose table it is, and the identity of its structure."""
 
     id: str
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleExecution:
+class ModuleExecution(NamedTuple):
     """One module execution, as its span tells it."""
 
     facts: SpanFacts
@@ -173,8 +169,7 @@ class ModuleExecution:
     error_type: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class StepExecution:
+class StepExecution(NamedTuple):
     """One step, inside a module or timed by the user, as its span tells it."""
 
     facts: SpanFacts
@@ -188,8 +183,7 @@ class StepExecution:
     error_type: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunExecution:
+class RunExecution(NamedTuple):
     """One whole run, as its span tells it."""
 
     facts: SpanFacts
@@ -203,8 +197,7 @@ class RunExecution:
     error_type: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaPart:
+class SchemaPart(NamedTuple):
     """A part of a wide table's structure, as a schema span tells it. Parts count from 1."""
 
     facts: SpanFacts

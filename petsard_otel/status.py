@@ -84,6 +84,7 @@ class Status:
                 raise ConfigError(f"{name} is a whole number from 0 (found {limit!r})")
         self.config = config
         self.sequence: list[str] = list(config.sequence)
+        self._positions = {name: position for position, name in enumerate(self.sequence)}
         self.status: dict[str, dict[str, Any]] = {}
         self.metadata: dict[str, Any] = {}
         self.inferred_schemas: dict[str, Any] = {}
@@ -147,14 +148,15 @@ class Status:
         except BaseException as error:
             self._end_failed(span, module, operator_type, error)
             raise
+        source = self._source_of(module)
         self._recorder.end_module(
             span,
             module,
             Observed(
                 operator_type=operator_type,
-                position=self.sequence.index(module) if module in self.sequence else -1,
-                source=self._source_of(module),
-                received=self.get_received_schema(module),
+                position=self._positions.get(module, -1),
+                source=source,
+                received=None if source is None else self.metadata[source],
                 produced=self.metadata.get(module),
                 adapter=adapter,
                 predicted=self._predicted.pop(module, None),
@@ -162,47 +164,45 @@ class Status:
         )
 
     def _start(self, module: str, experiment: str) -> OpenSpan:
-        before = self._before(module)
-        upstream = next((name for name in reversed(before) if name in self.status), None)
-        path = self._path(module, experiment)
+        upstream, path = self._place(module, experiment)
         return self._recorder.start_module(module, experiment, path, upstream).enter()
+
+    def _place(self, module: str, experiment: str) -> tuple[str | None, str]:
+        """Return the module whose output an execution uses, and its experiment path."""
+        upstream, path = None, f"{module}[{experiment}]"
+        for name in self._earlier(module):
+            if name in self.status:
+                upstream = upstream or name
+                path = f"{name}[{self.status[name]['expt']}]_{path}"
+        return upstream, path
 
     def _end_failed(
         self, span: OpenSpan, module: str, operator_type: str, error: BaseException
     ) -> None:
+        source = self._source_of(module)
         self._recorder.end_module(
             span,
             module,
             Observed(
                 operator_type=operator_type,
-                position=self.sequence.index(module) if module in self.sequence else -1,
-                source=self._source_of(module),
-                received=self.get_received_schema(module),
+                position=self._positions.get(module, -1),
+                source=source,
+                received=None if source is None else self.metadata[source],
                 error=error,
             ),
         )
 
-    def _before(self, module: str) -> list[str]:
-        return self.sequence[: self.sequence.index(module)] if module in self.sequence else []
+    def _earlier(self, module: str) -> Sequence[str]:
+        """Return the modules before this one, the nearest first."""
+        position = self._positions.get(module, 0)
+        return self.sequence[position - 1 :: -1] if position else ()
 
     def _source_of(self, module: str) -> str | None:
         """Return the nearest module before this one, on the current path, that has a schema."""
-        return next(
-            (
-                name
-                for name in reversed(self._before(module))
-                if name in self.status and name in self.metadata
-            ),
-            None,
-        )
-
-    def _path(self, module: str, experiment: str) -> str:
-        executed = [
-            f"{name}[{self.status[name]['expt']}]"
-            for name in self._before(module)
-            if name in self.status
-        ]
-        return "_".join([*executed, f"{module}[{experiment}]"])
+        for name in self._earlier(module):
+            if name in self.status and name in self.metadata:
+                return name
+        return None
 
     def start_timing(
         self,
@@ -227,7 +227,7 @@ class Status:
             TypeError: The context holds something else.
             ValueError: The context has too many entries, or a number of over 64 bits.
         """
-        path = self._path(module, experiment)
+        _, path = self._place(module, experiment)
         span = self._recorder.start_step(module, experiment, path, step, context)
         self._open_timings[module, experiment, step] = span
         while len(self._open_timings) > self._max_open_timings:
@@ -257,8 +257,8 @@ class Status:
 
     def _keep(self, module: str, experiment: str, adapter: Adapter) -> None:
         """Update what later modules read."""
-        if module in self.status and module in self.sequence:
-            for name in self.sequence[self.sequence.index(module) + 1 :]:
+        if module in self.status and module in self._positions:
+            for name in self.sequence[self._positions[module] + 1 :]:
                 self.status.pop(name, None)
         cls: type[Any] = type(adapter)
         operator: Any = adapter
@@ -398,12 +398,12 @@ class Status:
         return SchemaInferencer()
 
     def _position(self, module: str) -> int:
-        if module not in self.sequence:
+        if module not in self._positions:
             raise ConfigError(
                 f"there is no module {module!r} in this run; "
                 f"its sequence is {', '.join(self.sequence)}"
             )
-        return self.sequence.index(module)
+        return self._positions[module]
 
     def _executed(self, module: str) -> dict[str, Any]:
         if module not in self.status:

@@ -112,10 +112,10 @@ class StatusStore:
         """
         reference = SchemaReference(schema.id, schema.hash)
         with self._lock:
-            if reference not in self._schemas:
+            if self._schemas.get(reference) is None:
                 self._schemas[reference] = schema
-            if isinstance(schema, Schema) and schema.hash not in self._structures:
-                self._structures[schema.hash] = schema
+                if isinstance(schema, Schema):
+                    self._structures.setdefault(schema.hash, schema)
         return reference
 
     def add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import tempfile
@@ -97,8 +98,10 @@ def test_a_run_loads_every_experiment() -> None:
 def test_a_run_with_a_wrong_key_stops_before_it_reads() -> None:
     """The Executor reports a mistake in a Loader with its place and the nearest key."""
     with pytest.raises(ConfigError) as caught:
-        Executor({"Loader": {"cars": {"filepath": "nowhere.csv", "nrow": 3}}})
-    assert "Loader[cars].nrow: unknown key 'nrow'; did you mean 'nrows'?" in str(caught.value)
+        Executor({"Loader": {"cars": {"filepth": "nowhere.csv"}}})
+    assert "Loader[cars].filepth: unknown key 'filepth'; did you mean 'filepath'?" in str(
+        caught.value
+    )
 
 
 def test_a_relative_path_starts_at_the_current_directory(
@@ -144,7 +147,7 @@ def test_every_format_gives_the_same_table_and_schema(ending: str, tmp_path: Pat
         {
             "whole": [1, 2, 3],
             "real": [0.1, None, 2.5],
-            "text": ["x", "ü", None],
+            "text": ["x", "ü", float("nan")],
             "code": ["007", "010", "100"],
             "2020": [True, False, True],
             "date": ["a", "b", "c"],
@@ -478,7 +481,7 @@ FILE = {"filepath": "t.csv"}
 @pytest.mark.parametrize(
     ("parameters", "key", "text"),
     [
-        ({}, "filepath", "Field required"),
+        ({}, "filepath", "is required"),
         ({"filepath": ""}, "filepath", "expected the path of a file"),
         ({"filepath": 3}, "filepath", "expected the path of a file"),
         ({"filepath": "t.txt"}, "filepath", ".csv, .json, .parquet, .tsv, .xlsm, .xlsx"),
@@ -594,13 +597,24 @@ def test_a_mistake_in_a_schema_file_names_the_file(
 # Files that cannot be read
 
 
-def zipped(content: str) -> bytes:
+def zipped(**content: str) -> bytes:
     """Return a zip archive that is no workbook."""
-    with tempfile.TemporaryFile() as file:
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr("a", content)
-        file.seek(0)
-        return file.read()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in content.items():
+            archive.writestr(name, text)
+    return file.getvalue()
+
+
+def workbook(cells: list[list[Any]], sheet: str | None = None) -> bytes:
+    """Return a workbook, its first worksheet replaced by this XML where one is given."""
+    file = io.BytesIO()
+    pd.DataFrame(cells).to_excel(file, index=False, header=False)
+    if sheet is None:
+        return file.getvalue()
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    return zipped(**parts | {"xl/worksheets/sheet1.xml": sheet})
 
 
 @pytest.mark.parametrize(
@@ -615,7 +629,8 @@ def zipped(content: str) -> bytes:
         ("t.csv", f"a,b\n{CELL}\xe9,2\n".encode("latin-1"), "save the file again as UTF-8"),
         ("t.csv", f"a,b\n{CELL},2\n".encode("utf-16"), "save the file again as UTF-8"),
         ("t.xlsx", f"a,b\n{CELL},2\n".encode(), "expected an Excel workbook"),
-        ("t.xlsx", zipped(CELL), "expected an Excel workbook"),
+        ("t.xlsx", zipped(a=CELL), "expected an Excel workbook"),
+        ("t.xlsx", workbook([[CELL]], f"<broken {CELL}"), "expected an Excel workbook"),
         ("t.parquet", f"a,b\n{CELL},2\n".encode(), "expected a Parquet file"),
         ("t.json", f'[{{"a": "{CELL}"'.encode(), "line 1, column"),
         ("t.json", f'"{CELL}"'.encode(), "expected a list of records"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from petsard_otel.exceptions import DataError, UnexecutedError
@@ -191,7 +191,6 @@ def refusal(error: DataError) -> None:
     raise error
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_inverse_transform_gives_back_the_table(draws: st.DataObject) -> None:
     """Values, types, labels and the number of missing values come back, whatever the steps."""
@@ -225,7 +224,6 @@ def test_inverse_transform_gives_back_the_table(draws: st.DataObject) -> None:
             assert new.tolist() == old.tolist()
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_the_output_schema_is_as_predicted(draws: st.DataObject) -> None:
     """The prediction from schema and parameters alone has the hash of the schema that comes out.

@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from petsard_otel import Executor
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 from petsard_otel.modules.reporter import ReporterAdapter
 from petsard_otel.modules.reporter_files import replacing, report_path
@@ -616,16 +617,22 @@ def test_no_validation_writes_nothing(folder: Path, caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
-        ({}, "Reporter[r].method: unknown method 'None'; Valid: save_data, save_report"),
+        ({}, "Reporter[r].method: is required, and not given; valid: save_data, save_report,"),
         (
             {"method": "save_dat"},
             "Reporter[r].method: unknown method 'save_dat'; did you mean 'save_data'?",
         ),
         ({"method": 3}, "Reporter[r].method: unknown method '3'"),
-        ({"method": "save_data"}, "Reporter[r].source: Field required"),
-        ({"method": "save_data", "source": []}, "Reporter[r].source: "),
-        ({"method": "save_data", "source": 3}, "Reporter[r].source: "),
-        ({"method": "save_data", "source": ["a", 3]}, "Reporter[r].source.1: "),
+        ({"method": "save_data"}, "Reporter[r].source: "),
+        (
+            {"method": "save_data", "source": []},
+            "Reporter[r].source: give a name, or a list of names",
+        ),
+        (
+            {"method": "save_data", "source": 3},
+            "Reporter[r].source: give a name, or a list of names",
+        ),
+        ({"method": "save_data", "source": ["a", 3]}, "Reporter[r].source: give a name"),
         (
             {"method": "save_data", "sourc": "a", "source": "b"},
             "Reporter[r].sourc: unknown key 'sourc'; did you mean 'source'?",
@@ -635,7 +642,7 @@ def test_no_validation_writes_nothing(folder: Path, caplog: pytest.LogCaptureFix
             {"method": "save_data", "source": "a", "output": "a\0b"},
             "Reporter[r].output: a file name",
         ),
-        ({"method": "save_report"}, "Reporter[r].granularity: Field required"),
+        ({"method": "save_report"}, "Reporter[r].granularity: "),
         (
             {"method": "save_report", "granularity": "globl"},
             "Reporter[r].granularity: unknown granularity 'globl'; did you mean 'global'?",
@@ -667,3 +674,51 @@ def test_no_output_means_petsard(folder: Path, output: str | None) -> None:
     status = PathStatus({"Loader": ("cars", TABLE)})
     write(status, method="save_data", source="cars", output=output)
     assert list(files(folder)) == ["petsard_Loader[cars].csv"]
+
+
+# From where the user starts
+
+
+def test_a_run_leaves_the_reports_of_all_its_experiments(folder: Path) -> None:
+    """Two splits: their tables in a file each, their evaluations, schemas and timings together."""
+    weights = pd.Series(range(60), name="Weight") * 37 % 61
+    pd.DataFrame({"Weight": weights, "Origin": ["USA", "Japan", None] * 20}).to_csv("cars.csv")
+    reporters: dict[str, Any] = {
+        "data": {"method": "save_data", "source": "Synthesizer"},
+        "scores": {"method": "save_report", "granularity": "global"},
+        "schemas": {"method": "save_schema", "source": "Splitter", "properties": "type"},
+        "times": {"method": "save_timing", "module": "Loader"},
+    }
+    executor = Executor(
+        {
+            "Loader": {"cars": {"filepath": "cars.csv"}},
+            "Splitter": {"half": {"num_samples": 2, "train_split_ratio": 0.5}},
+            "Synthesizer": {"copula": {"method": "default"}},
+            "Evaluator": {"fit": {"method": "default"}},
+            "Reporter": {
+                name: {**parameters, "output": "out/cars"} for name, parameters in reporters.items()
+            },
+        },
+        engine="builtin",
+    )
+    executor.run()
+    path = "cars_Loader[cars]_Splitter[half_[2-{}]]_Synthesizer[copula].csv"
+    assert sorted(files(folder / "out")) == [
+        path.format(1),
+        path.format(2),
+        "cars_Reporter[global].csv",
+        "cars_[Timing].csv",
+        "cars_schema_Splitter_summary.csv",
+    ]
+    scores = pd.read_csv("out/cars_Reporter[global].csv")
+    assert scores["Splitter"].tolist() == ["half_[2-1]", "half_[2-2]"]
+    assert scores["fit_Score"].between(0, 1).all()
+    schemas = pd.read_csv("out/cars_schema_Splitter_summary.csv")
+    assert schemas["source"].tolist() == [
+        f"Loader[cars]_Splitter[half_[2-{split}]_[{part}]]"
+        for split in (1, 2)
+        for part in ("train", "validation")
+    ]
+    assert pd.read_csv("out/cars_[Timing].csv")["module_name"].tolist() == ["Loader"]
+    reports = [r for r in executor.status.get_timing_records("Reporter") if r.source == "step"]
+    assert [report.step_name for report in reports] == ["report"] * 8

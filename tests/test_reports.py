@@ -139,6 +139,18 @@ def test_the_same_path_run_again_is_numbered() -> None:
     assert re.findall(r"cars.*?(?=  )", text) == ["cars", "cars (#2)", "cars (#3)"]
 
 
+def test_a_long_run_shows_its_longest_executions_and_every_failure() -> None:
+    """The rest is counted; the total is of all of them."""
+    records = [record(n, "Loader", f"Loader[e{n}]", n, n) for n in range(1, 1202)]
+    records[0] = record(1, "Loader", "Loader[broken]", 0, 0.001, status="error")
+    lines = rendered(timing_table(records)).splitlines()
+    assert len(lines) == 2 + 200 + 1 + 2
+    assert lines[2].split()[:2] == ["Loader", "broken"]
+    assert lines[3].split()[:2] == ["Loader", "e1003"]
+    assert lines[-3].strip() == "and 1,001 shorter ones"
+    assert lines[-1].split() == ["total", "1201", "executions", "12m", "02s"]
+
+
 def test_no_timing_is_an_empty_table() -> None:
     """Before a run there is a header and a total of nothing."""
     assert rendered(timing_table([])).splitlines()[-1].split() == [

@@ -9,10 +9,9 @@ import argparse
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from petsard_otel.cli.exit_codes import INTERRUPTED, SUCCESS, UNWRITABLE
+from petsard_otel.cli.exit_codes import FAILED, INTERRUPTED
 from petsard_otel.cli.streams import forgiving_streams
 from petsard_otel.version import __version__
 
@@ -30,7 +29,8 @@ exit codes:
 """
 
 _DESCRIPTION = """\
-Run a PETsARD pipeline and see where its time went and what each module did to the schema.
+Run a PETsARD pipeline, and see where its time went and what each module did to
+the schema.
 """
 
 _EXAMPLES = f"""\
@@ -41,8 +41,9 @@ examples:
 {_EXIT_CODES}"""
 
 _RUN_DESCRIPTION = """\
-Run the pipeline that a YAML file describes. Progress goes to stderr; then the timing, the schema
-changes and the summary are printed, also where a module failed: of all that had finished.
+Run the pipeline that a YAML file describes, with its progress on stderr. Then
+print the timing, the schema changes and the summary; where a module failed,
+of all that had finished.
 """
 
 _RUN_EXAMPLES = f"""\
@@ -51,9 +52,10 @@ examples:
   {PROGRAM} run pipeline.yaml --steps --format csv > timing.csv
   {PROGRAM} run pipeline.yaml --endpoint http://localhost:4317
 
-With --format json or csv, stdout holds the timing and nothing else. Without --endpoint, spans are
-sent where OTEL_EXPORTER_OTLP_ENDPOINT and the other OTEL_* variables say, or else nowhere; a
-collector that cannot be reached changes neither the results nor the exit code.
+With --format json or csv, stdout holds the timing and nothing else. Without
+--endpoint, spans are sent where OTEL_EXPORTER_OTLP_ENDPOINT and the other
+OTEL_* variables say, else nowhere. A collector that cannot be reached changes
+neither the results nor the exit code.
 
 {_EXIT_CODES}"""
 
@@ -61,26 +63,112 @@ collector that cannot be reached changes neither the results nor the exit code.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say, and return the exit code. Made to be a process's last call."""
     with forgiving_streams() as streams:
-        code = INTERRUPTED
         try:
             code = _run(arguments)
         except KeyboardInterrupt:
-            print(f"{PROGRAM}: interrupted", file=sys.stderr)
+            _let_interrupts_end_the_process()
+            sys.stderr.write(f"{PROGRAM}: error: interrupted\n")
+            code = INTERRUPTED
         except SystemExit as stopped:
-            code = stopped.code if isinstance(stopped.code, int) else UNWRITABLE
-    if threading.current_thread() is threading.main_thread():
-        # From here on nothing is left to tidy, so that an interrupt may end the process as it is.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+            # How argparse ends after --help, --version and bad usage.
+            code = stopped.code if isinstance(stopped.code, int) else FAILED
+    _let_interrupts_end_the_process()
     for stream in streams:
         if stream.error is not None and not isinstance(stream.error, BrokenPipeError):
             problem = stream.error.strerror or type(stream.error).__name__
-            print(f"{PROGRAM}: error: cannot write the output: {problem}", file=sys.stderr)
-            code = code or UNWRITABLE
+            sys.stderr.write(f"{PROGRAM}: error: cannot write the output: {problem}\n")
+            code = code or FAILED
     return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
+    # The one command so far; imported here, so that --help need not wait for it.
     from petsard_otel.cli.run import run
 
     return run(options)
+
+
+def _let_interrupts_end_the_process() -> None:
+    """Have a further interrupt end the process on the spot: nothing is left to tidy."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a pipeline, and print its timing, schema changes and summary",
+        description=_RUN_DESCRIPTION,
+        epilog=_RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.add_argument("config", metavar="CONFIG", help="path of the YAML file")
+    run.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="how the timing is printed (default: %(default)s)",
+    )
+    run.add_argument(
+        "--steps", action="store_true", help="add the steps inside the modules to the timing"
+    )
+    run.add_argument(
+        "--engine",
+        choices=("auto", "builtin", "petsard"),
+        default="auto",
+        help="whose modules run: the built-in ones, PETsARD's, or PETsARD's where it is "
+        "installed (default: %(default)s)",
+    )
+    run.add_argument(
+        "--endpoint",
+        type=_url,
+        metavar="URL",
+        help="send the spans to this OTLP receiver, such as http://localhost:4317",
+    )
+    run.add_argument(
+        "--protocol",
+        choices=("grpc", "http/protobuf"),
+        help="how to send (default: http/protobuf for port 4318, else grpc)",
+    )
+    run.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="write nothing to stderr but warnings and errors",
+    )
+    run.add_argument(
+        "--traceback", action="store_true", help="show where in the code a module failed"
+    )
+
+
+def _url(text: str) -> str:
+    """Check the URL of a receiver."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError(
+            f"expected a URL such as http://localhost:4317 (found {text!r})"
+        )
+    return text

@@ -12,12 +12,11 @@ from opentelemetry import trace
 from opentelemetry.sdk.environment_variables import (
     OTEL_EXPORTER_OTLP_ENDPOINT,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-    OTEL_TRACES_EXPORTER,
 )
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.telemetry.setup import configure
+from petsard_otel.telemetry.setup import OTEL_TRACES_EXPORTER, configure
 
 if TYPE_CHECKING:
     from petsard_otel.cli.notices import Notices

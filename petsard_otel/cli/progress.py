@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -37,8 +38,14 @@ BAR_WIDTH = 20
 MIN_BAR_WIDTH = 8
 """Columns of the bar where the labels are long."""
 
-_MARKS = {"success": ("✓", "green"), "error": ("✗", "bold red"), "cancelled": ("-", "yellow")}
-_ASCII_MARKS = {"success": "+", "error": "x", "cancelled": "-"}
+KEPT_END = 8
+"""Characters at the end of a label that are kept where it is cut, such as `_[10-03]]`."""
+
+_MARKS = {
+    "success": ("✓", "+", "green"),
+    "error": ("✗", "x", "bold red"),
+    "cancelled": ("-", "-", "yellow"),
+}
 
 
 class SilentProgress:
@@ -101,7 +108,7 @@ class PlainProgress(SilentProgress):
     def _ended(self, progress: Progress) -> None:
         status, duration = self._outcome(progress)
         digits = len(str(progress.total))
-        line = f"[{progress.number:>{digits}}/{progress.total}] {_label(progress):<{self._width}}"
+        line = f"[{progress.number:>{digits}}/{progress.total}] {_fitted(_label(progress), self._width)}"
         line += f" {duration:>{DURATION_WIDTH}}"
         if status != "success":
             line += f"  {status}"
@@ -114,8 +121,7 @@ class LiveProgress(SilentProgress):
     def __init__(self, executor: Executor, console: Console) -> None:
         super().__init__(executor)
         self._console = console
-        self._is_ascii = not console.encoding.startswith("utf")
-        self._spinner = Spinner("line" if self._is_ascii else "dots", style="cyan")
+        self._spinner = Spinner(spinner_of(console), style="cyan")
         count = executor.config.execution_count
         rest = max(console.width - 2 * len(str(count)) - DURATION_WIDTH - 7, 2 * MIN_BAR_WIDTH)
         self._width = min(_label_width(executor), rest - MIN_BAR_WIDTH)
@@ -141,7 +147,6 @@ class LiveProgress(SilentProgress):
         traceback: TracebackType | None,
     ) -> None:
         super().__exit__(exc_type, exc, traceback)
-        self.running = None
         self.flush()
         self._live.stop()
 
@@ -159,9 +164,9 @@ class LiveProgress(SilentProgress):
 
     def _ended(self, progress: Progress) -> None:
         status, duration = self._outcome(progress)
-        mark, style = _MARKS.get(status, _MARKS["error"])
-        if self._is_ascii:
-            mark = _ASCII_MARKS.get(status, "x")
+        mark, ascii_mark, style = _MARKS.get(status, _MARKS["error"])
+        if self._console.options.ascii_only:
+            mark = ascii_mark
         line = Text.assemble((mark, style), " ", self._fitted(progress))
         line.append(f" {duration:>{DURATION_WIDTH}}", style="dim")
         if status != "success":
@@ -186,9 +191,12 @@ class LiveProgress(SilentProgress):
         return Group(*self._pending[-SHOWN_PENDING:], grid)
 
     def _fitted(self, progress: Progress) -> Text:
-        label = Text(_label(progress))
-        label.truncate(self._width, overflow="ellipsis", pad=True)
-        return label
+        return Text(_fitted(_label(progress), self._width))
+
+
+def spinner_of(console: Console) -> str:
+    """Return the name of a spinner that the console's encoding can show."""
+    return "line" if console.options.ascii_only else "dots"
 
 
 def _label(progress: Progress) -> str:
@@ -197,10 +205,18 @@ def _label(progress: Progress) -> str:
     return "  " * depth + visible(f"{progress.module}[{progress.experiment}]")
 
 
+def _fitted(label: str, width: int) -> str:
+    """Pad a label to a number of columns, or cut out of it before its end, which tells splits."""
+    if cell_len(label) > width:
+        end = label[-KEPT_END:]
+        label = f"{set_cell_size(label, width - cell_len(end) - 3)}...{end}"
+    return set_cell_size(label, width)
+
+
 def _label_width(executor: Executor) -> int:
     """Return the length of the longest label of a run."""
     return max(
-        2 * depth + len(visible(f"{module}[{experiment}]"))
+        2 * depth + cell_len(visible(f"{module}[{experiment}]"))
         for depth, (module, experiments) in enumerate(executor.config.yaml.items())
         for experiment in experiments
     )

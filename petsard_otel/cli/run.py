@@ -13,7 +13,7 @@ from rich.text import Text
 
 from petsard_otel.cli.exit_codes import BAD_USAGE, FAILED, INTERRUPTED, SUCCESS
 from petsard_otel.cli.notices import Notices
-from petsard_otel.cli.progress import LiveProgress, PlainProgress, SilentProgress
+from petsard_otel.cli.progress import LiveProgress, PlainProgress, SilentProgress, spinner_of
 from petsard_otel.cli.streams import stdout_to_stderr
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.reports.tables import timing_csv, timing_json
@@ -21,6 +21,7 @@ from petsard_otel.reports.terminal import changes_list, summary_panel, timing_ta
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from contextlib import AbstractContextManager
     from typing import TextIO
 
     from petsard_otel.cli.export import Export
@@ -37,7 +38,8 @@ def run(options: Namespace) -> int:
     with notices.installed():
         with stdout_to_stderr() if options.format in MACHINE_FORMATS else nullcontext():
             try:
-                executor, export = _prepare(options)
+                with _waiting(errors, options):
+                    executor, export = _prepare(options)
             except ConfigError as error:
                 notices.error(str(error))
                 return BAD_USAGE
@@ -67,13 +69,27 @@ def _prepare(options: Namespace) -> tuple[Executor, Export | None]:
     return executor, begin_export(options.endpoint, options.protocol)
 
 
+def _waiting(console: Console, options: Namespace) -> AbstractContextManager[object]:
+    """Show that something is happening: the imports alone take a second or two."""
+    if options.quiet or not _is_live(console):
+        return nullcontext()
+    return console.status(
+        Text(f"reading {visible(options.config)}", style="dim"),
+        spinner=spinner_of(console),
+    )
+
+
 def _progress(executor: Executor, console: Console, *, is_quiet: bool) -> SilentProgress:
     if is_quiet:
         return SilentProgress(executor)
-    # Not `console.is_terminal`, which FORCE_COLOR makes true of a pipe.
-    if sys.stderr.isatty() and not console.is_dumb_terminal:
+    if _is_live(console):
         return LiveProgress(executor, console)
     return PlainProgress(executor, console)
+
+
+def _is_live(console: Console) -> bool:
+    """Tell whether lines can be drawn again; FORCE_COLOR makes a terminal of a pipe for rich."""
+    return sys.stderr.isatty() and not console.is_dumb_terminal
 
 
 def _execute(executor: Executor, progress: SilentProgress) -> BaseException | None:
@@ -99,10 +115,12 @@ def _print_results(executor: Executor, options: Namespace, errors: Console) -> N
         if options.quiet:
             return
     console = _console(sys.stdout) if as_text is None else errors
-    if as_text is None and records:
-        console.print(timing_table(records))
-        console.print()
     if records:
+        if not options.quiet and sys.stdout.isatty():
+            console.print()
+        if as_text is None:
+            console.print(timing_table(records))
+            console.print()
         console.print(changes_list(status.get_change_history()))
         console.print()
     console.print(summary_panel(status.get_status_summary()))
@@ -118,4 +136,18 @@ def _conclude(
     """Say why a run ended early, if it did, and return the exit code."""
     if failure is None:
         return SUCCESS
-    ...
+    running = progress.running
+    if isinstance(failure, KeyboardInterrupt):
+        where = "" if running is None else f" in {running.module}[{running.experiment}]"
+        notices.error(f"interrupted{where}")
+        return INTERRUPTED
+    if running is None:
+        raise failure
+    if with_traceback:
+        sys.stderr.writelines(traceback.format_exception(failure))
+    path = [f"{module}[{experiment}]" for module, experiment in running.experiment_path]
+    message = f"{path[-1]} failed: {type(failure).__name__}: {failure}"
+    if len(path) > 1:
+        message += f"\non the path {' > '.join(path)}"
+    notices.error(message)
+    return FAILED

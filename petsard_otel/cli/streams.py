@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _typeshed import ReadableBuffer
+
 STDIN, STDOUT, STDERR = 0, 1, 2
 """The descriptors that a process is born with."""
 
@@ -24,7 +26,7 @@ class ForgivingFile(io.FileIO):
 
     error: OSError | None = None
 
-    def write(self, data: io._WrappedBuffer) -> int:  # type: ignore[name-defined]
+    def write(self, data: ReadableBuffer, /) -> int:
         """Write what can be written, and say that all was."""
         if self.error is None:
             try:

@@ -64,8 +64,8 @@ def compare(
     """Tell where both values are there and compare so."""
     try:
         result = compared(*_in_one_zone(left, right))
-    except (NotImplementedError, TypeError, ValueError):
-        # From None: what pandas or pyarrow say may quote a cell.
+    except TypeError:
+        # From None: what pandas says may quote a cell.
         raise DataError(f"{names} cannot be compared; give both the same type") from None
     present = booleans(pd.notna(left), data) & booleans(pd.notna(right), data)
     return booleans(result, data) & present
@@ -74,10 +74,14 @@ def compare(
 def _in_one_zone(left: Any, right: Any) -> tuple[Any, Any]:
     """Read a date in the zone of the column that it is compared with."""
     if isinstance(right, pd.Timestamp):
-        return left, right.tz_localize(getattr(getattr(left, "dtype", None), "tz", None))
+        return left, right.tz_localize(_zone(left))
     if isinstance(left, pd.Timestamp):
-        return left.tz_localize(getattr(getattr(right, "dtype", None), "tz", None)), right
+        return left.tz_localize(_zone(right)), right
     return left, right
+
+
+def _zone(value: Any) -> Any:
+    return value.dt.tz if isinstance(value, pd.Series) and value.dtype.kind == "M" else None
 
 
 def is_nonzero(column: pd.Series[Any]) -> Holds:

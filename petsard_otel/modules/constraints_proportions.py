@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from pydantic import BeforeValidator, Field
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from petsard_otel.exceptions import DataError
 from petsard_otel.modules.constraints_columns import column_of
@@ -79,43 +81,78 @@ class Quota:
 
     def excess(self) -> Rows:
         """Tell which rows come after as many of their value as there may be."""
-        excess: Rows = self._ranks() >= self.most[self.codes]
+        excess: Rows = ranks(self.codes) >= self.most[self.codes]
         return excess
-
-    def needed(self) -> Rows:
-        """Tell which rows belong to the first of their value that there must be."""
-        needed: Rows = self._ranks() < self.least[self.codes]
-        return needed
 
     def lacking(self) -> int:
         """Count the values that too few rows have."""
         counts = np.bincount(self.codes, minlength=len(self.least))
         return int(np.count_nonzero(counts < self.least))
 
-    def _ranks(self) -> NDArray[Any]:
-        codes = pd.Series(self.codes)
-        return codes.groupby(codes).cumcount().to_numpy()
+
+class Choice(NamedTuple):
+    """Rows that were chosen, and those that a later choice among more rows may still need."""
+
+    chosen: pd.DataFrame
+    useful: pd.DataFrame
+    is_complete: bool
 
 
-def trimmed(
+def choose(
     data: pd.DataFrame, rules: Sequence[ProportionRule], original: pd.DataFrame, num_rows: int
-) -> pd.DataFrame:
-    """Drop the rows that no choice of `num_rows` rows needs, so that no value has too many.
+) -> Choice:
+    """Choose at most `num_rows` rows so that every rule is kept as far as the rows allow.
 
-    Rows of values that may else fall short come first and are kept before others; apart from
-    that, earlier rows come before later ones.
+    No value gets more rows than a rule lets it have. Among equals, earlier rows are chosen. The
+    choice is complete where it has all rows that were wanted and no value has too few.
     """
-    needed = np.zeros(len(data), dtype=np.bool_)
-    for rule in rules:
-        needed |= rule.quota(data, original, num_rows).needed()
-    data = data.iloc[np.argsort(~needed, kind="stable")]
-    for rule in rules:
-        data = data[~rule.quota(data, original, num_rows).excess()]
-    return data
+    if data.empty or not rules:
+        return Choice(data.head(num_rows), data, len(data) >= num_rows)
+    quotas = [rule.quota(data, original, num_rows) for rule in rules]
+    codes = pd.DataFrame({number: quota.codes for number, quota in enumerate(quotas)})
+    cells = codes.groupby(list(codes.columns), sort=False).ngroup().to_numpy()
+    counts, is_complete = _counts(
+        codes.groupby(cells).first(), np.bincount(cells), quotas, num_rows
+    )
+    rank = ranks(cells)
+    limit = np.min([quota.most[quota.codes] for quota in quotas], axis=0)
+    return Choice(data[rank < counts[cells]], data[rank < limit], is_complete)
 
 
-def are_kept(
-    data: pd.DataFrame, rules: Sequence[ProportionRule], original: pd.DataFrame, num_rows: int
-) -> bool:
-    """Tell whether no value has too few rows."""
-    return not any(rule.quota(data, original, num_rows).lacking() for rule in rules)
+def ranks(codes: NDArray[Any]) -> NDArray[Any]:
+    """Return how many earlier rows have the same code, for each row."""
+    column = pd.Series(codes)
+    return column.groupby(column).cumcount().to_numpy()
+
+
+def _counts(
+    cells: pd.DataFrame, available: NDArray[Any], quotas: Sequence[Quota], num_rows: int
+) -> tuple[NDArray[Any], bool]:
+    """Decide how many rows to take of each cell, a cell being one value for each rule.
+
+    As many as there may be, a row that a value falls short of counting as one that is missing: an
+    integer linear program over the cells' counts, then the values' shortfalls.
+    """
+    members = sparse.vstack(
+        sparse.csr_array(
+            (np.ones(len(cells)), (cells[number], np.arange(len(cells)))),
+            shape=(len(quota.most), len(cells)),
+        )
+        for number, quota in enumerate(quotas)
+    )
+    least = np.concatenate([quota.least for quota in quotas])
+    most = np.concatenate([quota.most for quota in quotas])
+    shortfalls = sparse.eye_array(len(least))
+    total = np.concatenate([np.ones(len(cells)), np.zeros(len(least))])
+    solved = milp(
+        np.concatenate([-np.ones(len(cells)), np.ones(len(least))]),
+        integrality=np.ones(len(total)),
+        bounds=Bounds(0, np.concatenate([available, least])),
+        constraints=[
+            LinearConstraint(sparse.hstack([members, shortfalls]), least, np.inf),
+            LinearConstraint(sparse.hstack([members, 0 * shortfalls]), -np.inf, most),
+            LinearConstraint(total[np.newaxis], -np.inf, num_rows),
+        ],
+    )
+    counts, lacking = np.split(np.rint(solved.x).astype(np.int64), [len(cells)])
+    return counts, int(counts.sum()) == num_rows and not lacking.any()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.constraints_proportions import are_kept, trimmed
+from petsard_otel.modules.constraints_proportions import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,28 +42,29 @@ def resample(
     num_rows = constraints.target_rows or len(data)
     batch = max(1, int(num_rows * constraints.sampling_ratio))
     rules = constraints.field_proportions
-    kept = trimmed(_enforced(data, constraints), rules, original, num_rows)
+    choice = choose(_enforced(data, constraints), rules, original, num_rows)
     for trial in range(1, constraints.max_trials + 1):
-        if len(kept) >= num_rows and are_kept(kept.head(num_rows), rules, original, num_rows):
+        if choice.is_complete:
             break
         drawn = _enforced(draw(batch), constraints)
-        together = drawn if kept.empty else pd.concat([kept, drawn], ignore_index=True)
-        kept = trimmed(together, rules, original, num_rows)
+        rows = (
+            drawn if choice.useful.empty else pd.concat([choice.useful, drawn], ignore_index=True)
+        )
+        choice = choose(rows, rules, original, num_rows)
         if constraints.verbose_step and trial % constraints.verbose_step == 0:
-            logger.info("trial %d: %d of %d rows", trial, min(len(kept), num_rows), num_rows)
-    chosen = kept.head(num_rows)
-    if chosen.empty:
+            logger.info("trial %d: %d of %d rows", trial, len(choice.chosen), num_rows)
+    if choice.chosen.empty:
         raise DataError(_why_none(data, constraints, batch))
-    if len(chosen) < num_rows or not are_kept(chosen, rules, original, num_rows):
+    if not choice.is_complete:
         logger.warning(
             "after %d draws of %d rows, the %d rows that keep the constraints are too few, or "
             "not in the proportions asked for; %d were wanted",
             constraints.max_trials,
             batch,
-            len(chosen),
+            len(choice.chosen),
             num_rows,
         )
-    return chosen.sort_index().reset_index(drop=True)
+    return choice.chosen.reset_index(drop=True)
 
 
 def _enforced(data: pd.DataFrame, constraints: ConstrainerParameters) -> pd.DataFrame:

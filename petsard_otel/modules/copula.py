@@ -7,6 +7,7 @@ learnt of how columns belong together. Knows nothing of modules, experiments or 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -243,12 +244,15 @@ def read_column(column: pd.Series[Any]) -> tuple[Marginal, Numbers]:
 
 
 def _read_levels(column: pd.Series[Any]) -> tuple[Levels, Numbers]:
-    try:
-        codes, levels = pd.factorize(column, sort=True)
-    except TypeError:
-        # Values of types that have no order among them: in the order in which they appear.
-        codes, levels = pd.factorize(column)
-    return Levels(pd.Series(levels)), np.where(codes < 0, np.nan, codes)
+    codes, found = pd.factorize(column)
+    levels = pd.Series(found)
+    # Values of types that have no order among them stay as they appear.
+    with suppress(TypeError):
+        levels = levels.sort_values()
+    positions = np.full(len(levels) + 1, np.nan)
+    positions[levels.index] = np.arange(len(levels))
+    # A missing value has the code -1, which is the last position: NaN.
+    return Levels(levels.reset_index(drop=True)), positions[codes]
 
 
 def _read_steps(column: pd.Series[Any]) -> tuple[Steps, Numbers]:

@@ -83,7 +83,7 @@ class DescriberParameters(Parameters):
 class DescribeParameters(DescriberParameters):
     """What describing one source takes."""
 
-    describe_method: str | list[str] = list(DEFAULT_DESCRIBE_METHODS)
+    describe_method: str | list[str] = Field(default_factory=lambda: list(DEFAULT_DESCRIBE_METHODS))
     percentile: float | None = Field(default=None, ge=0, le=1, validate_default=True)
 
     @field_validator("describe_method")
@@ -104,7 +104,7 @@ class DescribeParameters(DescriberParameters):
 class CompareParameters(DescriberParameters):
     """What comparing two sources takes."""
 
-    stats_method: list[str] = list(STATS_METHODS)
+    stats_method: list[str] = Field(default_factory=lambda: list(STATS_METHODS))
     compare_method: Literal["pct_change", "diff"] = "pct_change"
     aggregated_method: Literal["mean"] = "mean"
     summary_method: Literal["mean"] = "mean"
@@ -123,9 +123,17 @@ class DescriberAdapter:
         self._check_known(parameters)
         common = {key: parameters[key] for key in ("method", "source") if key in parameters}
         sources = read_parameters(DescriberParameters, "Describer", experiment, common).source
-        model = DescribeParameters if len(sources) == 1 else CompareParameters
-        self._check_mode(model, parameters)
-        self._parameters = read_parameters(model, "Describer", experiment, parameters)
+        self._parameters: DescribeParameters | CompareParameters
+        if len(sources) == 1:
+            self._check_mode(DescribeParameters, parameters)
+            self._parameters = read_parameters(
+                DescribeParameters, "Describer", experiment, parameters
+            )
+        else:
+            self._check_mode(CompareParameters, parameters)
+            self._parameters = read_parameters(
+                CompareParameters, "Describer", experiment, parameters
+            )
         self._result: dict[str, pd.DataFrame] | None = None
 
     def set_input(self, status: Status) -> dict[str, pd.DataFrame]:
@@ -134,9 +142,7 @@ class DescriberAdapter:
         Raises:
             ConfigError: A source has made no such table.
         """
-        return {
-            role: self._table(status, place) for role, place in self._parameters.source.items()
-        }
+        return {role: self._table(status, place) for role, place in self._parameters.source.items()}
 
     def run(self, input: dict[str, Any]) -> None:
         """Compute the figures.
@@ -172,12 +178,12 @@ class DescriberAdapter:
                 raise self._error(key, f"the key is for {other}; leave it out, or change source")
 
     def _describe(self, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-        parameters = self._parameters
-        if isinstance(parameters, CompareParameters):
+        chosen = self._parameters
+        if isinstance(chosen, CompareParameters):
             return compare(
-                tables["base"], tables["target"], parameters.stats_method, parameters.compare_method
+                tables["base"], tables["target"], chosen.stats_method, chosen.compare_method
             )
-        return describe(tables["data"], parameters.describe_method, parameters.percentile)
+        return describe(tables["data"], list(chosen.describe_method), chosen.percentile)
 
     def _table(self, status: Status, place: str) -> pd.DataFrame:
         module, _, part = place.partition(".")
@@ -197,20 +203,9 @@ class DescriberAdapter:
 
 def _by_role(source: object) -> dict[str, str]:
     """Return where each source comes from: `data`, or `base` and `target`."""
-    places: dict[Any, Any]
-    if isinstance(source, str):
-        places = {"data": source}
-    elif isinstance(source, list):
-        places = dict(zip(("base", "target"), source, strict=False))
-        if len(source) not in (1, 2):
-            raise ValueError(f"name one source or two, found {len(source)}")
-    elif isinstance(source, dict):
-        places = source
-    else:
-        raise ValueError("expected the name of a module, a list of two, or base and target")
-    for place in places.values():
-        if not isinstance(place, str):
-            raise ValueError("a source is the name of a module, such as Loader or Splitter.train")
+    places = _places(source)
+    if not all(isinstance(place, str) for place in places.values()):
+        raise ValueError("a source is the name of a module, such as Loader or Splitter.train")
     if len(places) == 1:
         return {"data": next(iter(places.values()))}
     for role in places:
@@ -220,6 +215,19 @@ def _by_role(source: object) -> dict[str, str]:
     if set(by_role) != {"base", "target"} or len(by_role) != len(places):
         raise ValueError("expected the two roles base and target")
     return by_role
+
+
+def _places(source: object) -> dict[Any, Any]:
+    """Return the sources by the roles that the configuration gives them."""
+    if isinstance(source, str):
+        return {"data": source}
+    if isinstance(source, dict):
+        return source
+    if not isinstance(source, list):
+        raise ValueError("expected the name of a module, a list of two, or base and target")
+    if len(source) not in (1, 2):
+        raise ValueError(f"name one source or two, found {len(source)}")
+    return dict(zip(("base", "target"), source, strict=False))
 
 
 def _known(methods: list[str], valid: tuple[str, ...]) -> list[str]:

@@ -143,8 +143,7 @@ def _js_divergence(base: Figures, target: Figures) -> float:
     _, codes = np.unique(np.concatenate(known), return_inverse=True)
     size = int(codes.max()) + 1
     first, second = (
-        np.bincount(part, minlength=size) / part.size
-        for part in np.split(codes, [known[0].size])
+        np.bincount(part, minlength=size) / part.size for part in np.split(codes, [known[0].size])
     )
     middle = (first + second) / 2
     divergence = rel_entr(first, middle).sum() + rel_entr(second, middle).sum()
@@ -158,7 +157,7 @@ def _numbers(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
         if family(column) == "number":
             numbers[label] = as_numbers(table[label], "number")
         elif pd.api.types.infer_dtype(column, skipna=True) == "boolean":
-            as_number = table[label].astype(object).map({True: 1.0, False: 0.0})
+            as_number: Any = table[label].astype(object).map({True: 1.0, False: 0.0})
             numbers[label] = as_number.to_numpy(dtype="float64")
     return pd.DataFrame(numbers, index=table.index)
 
@@ -202,8 +201,7 @@ def _describe_columns(
 
 
 def _describe_pairs(numbers: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame | None:
-    matrices = {"cov": pd.DataFrame.cov, "corr": pd.DataFrame.corr}
-    chosen = [method for method in methods if method in matrices]
+    chosen = [method for method in methods if method in ("cov", "corr")]
     if not chosen:
         return None
     # Below two rows both are undefined, and numpy warns.
@@ -211,8 +209,10 @@ def _describe_pairs(numbers: pd.DataFrame, methods: Sequence[str]) -> pd.DataFra
     index = pd.MultiIndex.from_arrays(
         [numbers.columns[rows], numbers.columns[columns]], names=["column1", "column2"]
     )
-    figures = {
-        method: matrices[method](numbers).to_numpy()[rows, columns] if len(rows) else []
-        for method in chosen
-    }
+    figures = {}
+    for method in chosen:
+        matrix = np.empty((0, 0))
+        if len(rows):
+            matrix = (numbers.cov() if method == "cov" else numbers.corr()).to_numpy()
+        figures[method] = matrix[rows, columns]
     return pd.DataFrame(figures, index=index).dropna(how="all")

@@ -37,9 +37,7 @@ TRENDS = "Column Pair Trends"
 """The property that pairs of columns are scored for."""
 
 
-def fidelity(
-    ori: pd.DataFrame, syn: pd.DataFrame, *, random_state: int
-) -> dict[str, pd.DataFrame]:
+def fidelity(ori: pd.DataFrame, syn: pd.DataFrame, *, random_state: int) -> dict[str, pd.DataFrame]:
     """Score how closely `syn` follows `ori`, from 0 to 1.
 
     The score of each property is the mean over its columns or pairs, the overall score the mean
@@ -98,9 +96,7 @@ def _columnwise(ori: pd.DataFrame, syn: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Property", "Metric", "Score"], index=index)
 
 
-def _pairwise(
-    ori: pd.DataFrame, syn: pd.DataFrame, generator: np.random.Generator
-) -> pd.DataFrame:
+def _pairwise(ori: pd.DataFrame, syn: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
     pairs = list(combinations(ori.columns, 2))
     if len(pairs) > MAX_PAIRS:
         chosen = np.sort(generator.choice(len(pairs), MAX_PAIRS, replace=False))

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 QUERY_ROWS = 2_000
 """Synthetic records at most, and records held back, whose closest record is looked for."""
 
+MIN_QUERY_ROWS = 200
+"""As many at least, where there are; wide tables get no more."""
+
+QUERY_CELLS = 3_000_000_000
+"""Cells to compare, from which the number of records between these limits follows."""
+
 RECORD_ROWS = 50_000
 """Training records and records held back, taken together, at most, among which it is looked for."""
 
@@ -63,8 +69,9 @@ def privacy(
     held_back = tables.get("control", tables["ori"].iloc[:0])
     records, in_train = _records(tables["ori"], held_back, generator)
     space = _Space.of(records)
-    to_train, closest = space.closest(sample(tables["syn"], QUERY_ROWS, generator), in_train)
-    control_to_train, _ = space.closest(sample(held_back, QUERY_ROWS, generator), in_train)
+    queries = min(QUERY_ROWS, max(MIN_QUERY_ROWS, QUERY_CELLS // records.size))
+    to_train, closest = space.closest(sample(tables["syn"], queries, generator), in_train)
+    control_to_train, _ = space.closest(sample(held_back, queries, generator), in_train)
     expected = float(in_train.mean())
     closer = float(in_train[closest].mean()) if len(held_back) else np.nan
     row = {
@@ -119,15 +126,20 @@ class _Space:
     ) -> tuple[Floats, npt.NDArray[np.intp]]:
         """Return each query's distance to the closest allowed record, and the closest of all."""
         numbers, labels = self._numbers(self.records), self._labels(self.records)
+        query_numbers, query_labels = self._numbers(queries), self._labels(queries)
+        # What is 0 everywhere, such as the marks of missing values, adds nothing to a distance.
+        used = numbers.any(axis=0) | query_numbers.any(axis=0)
+        numbers, query_numbers = numbers[:, used], query_numbers[:, used]
         distances = np.empty(len(queries))
         positions = np.empty(len(queries), dtype=np.intp)
         block_rows = max(1, BLOCK_CELLS // len(self.records))
         for start in range(0, len(queries), block_rows):
             block = slice(start, start + block_rows)
-            found = cdist(self._numbers(queries.iloc[block]), numbers, "cityblock")
+            found = np.zeros((len(query_labels[block]), len(self.records)))
+            if numbers.shape[1]:
+                found += cdist(query_numbers[block], numbers, "cityblock")
             if labels.shape[1]:
-                mismatches = cdist(self._labels(queries.iloc[block]), labels, "hamming")
-                found += mismatches * labels.shape[1]
+                found += cdist(query_labels[block], labels, "hamming") * labels.shape[1]
             found /= self.records.shape[1]
             positions[block] = found.argmin(axis=1)
             distances[block] = found[:, allowed].min(axis=1)

@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from petsard_otel.exceptions import DataError
 from petsard_otel.modules.evaluation_scores import (
@@ -49,7 +49,13 @@ TRAIN_ROWS = 10_000
 """Rows at most that a model is trained on."""
 
 MAX_CLASSES = 50
-"""Classes of a target at most: gradient boosting grows a tree for each in every round."""
+"""Classes of a target at most."""
+
+ROUNDS = 100
+"""Rounds of gradient boosting."""
+
+MAX_TREES = 1_000
+"""Trees at most: each round grows one for each class, so that many classes get fewer rounds."""
 
 MAX_LABELS = 255
 """Labels of one column that gradient boosting tells apart; the rarer ones count as one."""
@@ -90,7 +96,10 @@ def utility(
         found = list(score(aligned, trained.values(), tested, parameters))
     used = {name: len(table) for name, table in aligned.items()}
     details = pd.DataFrame({"rows": rows, "rows_used": used}).rename_axis("table")
-    return {"global": _table(dict(zip(trained, found, strict=True)), parameters.metrics or []), "details": details}
+    return {
+        "global": _table(dict(zip(trained, found, strict=True)), parameters.metrics or []),
+        "details": details,
+    }
 
 
 def _table(scores: Mapping[str, Scores], metrics: Sequence[str]) -> pd.DataFrame:
@@ -118,7 +127,8 @@ def _classify(
         known = np.searchsorted(classes, tables[name][target].to_numpy())
         model: Any = DummyClassifier(strategy="most_frequent")
         if len(np.unique(known)) > 1:
-            model = HistGradientBoostingClassifier(**_boosting(tables, parameters))
+            rounds = min(ROUNDS, MAX_TREES // len(classes))
+            model = HistGradientBoostingClassifier(max_iter=rounds, **_boosting(tables, parameters))
         model.fit(features[name], known)
         probabilities = np.zeros((len(true), len(classes)))
         probabilities[:, model.classes_] = model.predict_proba(features[tested])
@@ -138,7 +148,7 @@ def _regress(
     scale = float(np.std(together)) or 1.0
     true = tables[tested][target].to_numpy()
     for name in trained:
-        model = HistGradientBoostingRegressor(**_boosting(tables, parameters))
+        model = HistGradientBoostingRegressor(max_iter=ROUNDS, **_boosting(tables, parameters))
         model.fit(features[name], tables[name][target].to_numpy())
         yield regression_scores(true, model.predict(features[tested]), scale)
 

@@ -110,9 +110,7 @@ class EvaluatorAdapter:
         if isinstance(self._parameters, MLUtilityParameters):
             return utility(tables, self._parameters)
         if self._method == "privacy":
-            return privacy(
-                tables["ori"], tables["syn"], tables.get("control"), random_state=seed
-            )
+            return privacy(tables["ori"], tables["syn"], tables.get("control"), random_state=seed)
         return fidelity(tables["ori"], tables["syn"], random_state=seed)
 
     def _needs_control(self) -> bool:
@@ -139,6 +137,4 @@ class EvaluatorAdapter:
         return family
 
     def _error(self, message: str) -> ConfigError:
-        return ConfigError(
-            message, module="Evaluator", experiment=self._experiment, key="method"
-        )
+        return ConfigError(message, module="Evaluator", experiment=self._experiment, key="method")

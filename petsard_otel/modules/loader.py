@@ -512,6 +512,14 @@ def _without_mask(column: Column) -> Column:
 # Reading
 
 
+NO_EXCEL = (
+    *(zipfile.BadZipFile, zlib.error, XmlError, EOFError),
+    *(LookupError, OSError, RuntimeError, ValueError),
+)
+NO_PARQUET = (pa.ArrowException, LookupError, OSError, TypeError, ValueError)
+"""What pandas raises on such files after random bytes were written into them."""
+
+
 class Source(NamedTuple):
     """A file, and what is known of it before it is read."""
 
@@ -529,8 +537,9 @@ def read_table(source: Source) -> pd.DataFrame:
     """
     path = source.path
     _require_file(path)
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty; expected a header and rows")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise DataError(f"{path} is empty; expected a header and rows")
     data = READERS[path.suffix.lower()](source)
     if data.empty:
         raise DataError(f"{path}: expected a header and rows, found no rows")
@@ -630,10 +639,10 @@ def _read_excel(source: Source) -> pd.DataFrame:
                 _require_width(source, pd.read_excel(workbook, **options | FIRST_ROW))
             data: pd.DataFrame = pd.read_excel(workbook, **options)
             return data.rename(columns=str)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, XmlError):
+    except NO_EXCEL:
         raise DataError(
-            f"{source.path}: expected an Excel workbook, found a file that is none or is damaged; "
-            "save it again as .xlsx"
+            f"{source.path}: expected an Excel workbook, found a file that is none, is damaged or "
+            "has a password; save it again as .xlsx"
         ) from None
 
 
@@ -641,9 +650,7 @@ def _read_parquet(source: Source) -> pd.DataFrame:
     """Read a Parquet file; an index that was stored under a name becomes columns."""
     try:
         data = pd.read_parquet(source.path)
-    except PermissionError:
-        raise
-    except (pa.ArrowException, OSError):
+    except NO_PARQUET:
         raise DataError(
             f"{source.path}: expected a Parquet file, found a file that is none or is damaged; "
             "write it again"

@@ -210,7 +210,7 @@ class Processor:
 def columns_by_name(data: pd.DataFrame) -> Columns:
     """Return the columns of a table by the names that its Schema has for them."""
     names = Schema.from_dataframe(data.head(0), "").attributes
-    return {name: data.iloc[:, position] for position, name in enumerate(names)}
+    return {name: column for name, (_, column) in zip(names, data.items(), strict=True)}
 
 
 def named(columns: Sequence[str]) -> str:

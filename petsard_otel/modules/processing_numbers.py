@@ -78,6 +78,8 @@ class NumberLine:
             DataError: The column holds something else.
         """
         kind = kind_of(column)
+        if kind is None and column.isna().all():
+            kind = "float"  # Objects of which a step before has dropped all that had a value.
         if kind is None:
             raise DataError(f"column {column.name!r} holds neither numbers nor times")
         self._kind = kind
@@ -122,9 +124,13 @@ class NumberLine:
             return numbers_as(pd.Series(floats, index=index), self._dtype, self._kind)
         lowest, highest = self._bounds()
         missing = np.isnan(floats)
-        steps = np.round(np.where(missing, 0.0, floats) / self._grid) * self._grid
-        offsets = np.clip(steps, *_safe_offsets(lowest - self._origin, highest - self._origin))
-        ticks = offsets.astype(np.int64) + self._origin
+        steps = np.clip(
+            np.round(np.where(missing, 0.0, floats) / self._grid),
+            *_safe_limits(
+                -((self._origin - lowest) // self._grid), (highest - self._origin) // self._grid
+            ),
+        )
+        ticks = steps.astype(np.int64) * self._grid + self._origin
         ticks[missing] = NOT_A_TIME
         times = ticks.view(self._numpy_type)
         if self._kind == "date":
@@ -237,7 +243,7 @@ def _grid(ticks: NDArray[np.int64], unit: str) -> tuple[int, int]:
     return grid, earliest + (latest - earliest) // 2 // grid * grid
 
 
-def _safe_offsets(lowest: int, highest: int) -> tuple[float, float]:
+def _safe_limits(lowest: int, highest: int) -> tuple[float, float]:
     """Return limits for floats, so that as integers they are within these ones."""
     return (
         float(max(lowest + int(np.spacing(abs(float(lowest)))), -LARGEST_OFFSET)),

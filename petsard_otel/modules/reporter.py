@@ -31,12 +31,10 @@ class ReporterAdapter:
     def __init__(self, experiment: str, parameters: Mapping[str, Any]) -> None:
         method = parameters.get("method")
         if not isinstance(method, str) or method.lower() not in METHODS:
-            raise ConfigError(
-                unknown_name("method", str(method), METHODS),
-                module="Reporter",
-                experiment=experiment,
-                key="method",
-            )
+            message = f"is required, and not given; valid: {', '.join(METHODS)}"
+            if method is not None:
+                message = unknown_name("method", str(method), METHODS)
+            raise ConfigError(message, module="Reporter", experiment=experiment, key="method")
         self._method = METHODS[method.lower()](experiment, parameters)
         self._reports: dict[str, pd.DataFrame] = {}
 

@@ -20,7 +20,9 @@ MAX_FILE_NAME_BYTES = 255
 
 # "%" only where it would read as a quoted character, so that ordinary names stay as they are.
 _UNUSABLE = re.compile(
-    r"[\x00-\x1f/\\" + ('<>:"|?*' if os.name == "nt" else "") + r"\ud800-\udfff]|%(?=[0-9A-F]{2})"
+    r"[\x00-\x1f/\\"
+    + ('<>:"|?*' if os.name == "nt" else "")
+    + r"\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})"
 )
 
 

@@ -6,6 +6,8 @@ Imports neither the OpenTelemetry API nor its SDK: a span is anything that can b
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from petsard_otel import attributes as key
@@ -82,11 +84,12 @@ def decode(span: EndedSpan, attributes: Mapping[str, Any] | None = None) -> Reco
     Raises:
         DecodeError: The span is not one of ours, or lacks a part.
     """
-    reader = _Reader(span.attributes if attributes is None else attributes)
+    found = span.attributes if attributes is None else attributes
     facts = _facts(span)
+    if found is not None and key.MODULE_POSITION in found:
+        return _decode_module(facts, found)
+    reader = _Reader(found)
     run_id = reader.text(key.RUN_ID)
-    if key.MODULE_POSITION in reader.attributes:
-        return _decode_module(facts, run_id, reader)
     if key.STEP_NAME in reader.attributes:
         return _decode_step(facts, run_id, reader)
     if key.SCHEMA_PART in reader.attributes:
@@ -215,21 +218,52 @@ def _encode_module(record: ModuleExecution) -> Attributes:
     return found
 
 
-def _decode_module(facts: SpanFacts, run_id: str, reader: _Reader) -> ModuleExecution:
+_MODULE_KEYS = (
+    key.RUN_ID,
+    key.MODULE_NAME,
+    key.EXPERIMENT_NAME,
+    key.EXPERIMENT_PATH,
+    key.MODULE_POSITION,
+    key.OPERATOR_TYPE,
+    key.SNAPSHOT_ID,
+    key.SCHEMA_INPUT_ID,
+    key.SCHEMA_INPUT_HASH,
+    key.SCHEMA_OUTPUT_ID,
+    key.SCHEMA_OUTPUT_HASH,
+    key.OUTPUT_ROWS,
+    key.OUTPUT_COLUMNS,
+    key.ERROR_TYPE,
+)
+_MODULE_TYPES = (str, str, str, str, int, str, str, *[str] * 4, int, int, str)
+_OPTIONAL_FROM = _MODULE_KEYS.index(key.SCHEMA_INPUT_ID)
+
+
+@lru_cache(maxsize=64)
+def _misfit(types: tuple[type, ...]) -> int | None:
+    """Return the place of the first value whose type is wrong; few combinations ever occur."""
+    for place, (found, expected) in enumerate(zip(types, _MODULE_TYPES, strict=True)):
+        is_absent = found is NoneType and place >= _OPTIONAL_FROM
+        if found is not expected and not is_absent:
+            return place
+    for one, other in ((7, 8), (9, 10)):
+        if types[one] is not types[other]:
+            return one if types[one] is NoneType else other
+    return None
+
+
+def _decode_module(facts: SpanFacts, attributes: Mapping[str, Any]) -> ModuleExecution:
+    values = tuple(map(attributes.get, _MODULE_KEYS))
+    misfit = _misfit(tuple(map(type, values)))
+    if misfit is not None:
+        expected = "text" if _MODULE_TYPES[misfit] is str else "a whole number"
+        raise _wrong(_MODULE_KEYS[misfit], expected, values[misfit])
+    before_id, before_hash, after_id, after_hash = values[7:11]
     return ModuleExecution(
-        facts=facts,
-        run_id=run_id,
-        module_name=reader.text(key.MODULE_NAME),
-        experiment_name=reader.text(key.EXPERIMENT_NAME),
-        experiment_path=reader.text(key.EXPERIMENT_PATH),
-        position=reader.integer(key.MODULE_POSITION),
-        operator_type=reader.text(key.OPERATOR_TYPE),
-        snapshot_id=reader.text(key.SNAPSHOT_ID),
-        input=reader.schema(key.SCHEMA_INPUT_ID, key.SCHEMA_INPUT_HASH),
-        output=reader.schema(key.SCHEMA_OUTPUT_ID, key.SCHEMA_OUTPUT_HASH),
-        rows=reader.optional_integer(key.OUTPUT_ROWS),
-        columns=reader.optional_integer(key.OUTPUT_COLUMNS),
-        error_type=reader.optional_text(key.ERROR_TYPE),
+        facts,
+        *values[:7],
+        None if before_id is None else SchemaReference(before_id, before_hash),
+        None if after_id is None else SchemaReference(after_id, after_hash),
+        *values[11:],
     )
 
 
@@ -294,15 +328,15 @@ def _decode_run(facts: SpanFacts, run_id: str, reader: _Reader) -> RunExecution:
 
 
 def _facts(span: EndedSpan) -> SpanFacts:
-    start, end = span.start_time, span.end_time
-    if span.context is None or start is None or end is None:
+    context, parent, start, end = span.context, span.parent, span.start_time, span.end_time
+    if context is None or start is None or end is None:
         raise DecodeError("a span without identity or times cannot become a record")
     return SpanFacts(
-        trace_id=f"{span.context.trace_id:032x}",
-        span_id=f"{span.context.span_id:016x}",
-        parent_span_id=None if span.parent is None else f"{span.parent.span_id:016x}",
-        start_time_ns=start,
-        end_time_ns=end,
+        "%032x" % context.trace_id,
+        "%016x" % context.span_id,
+        None if parent is None else "%016x" % parent.span_id,
+        start,
+        end,
     )
 
 
@@ -329,19 +363,11 @@ class _Reader:
             raise _wrong(name, "a whole number", value)
         return value
 
-    def optional_integer(self, name: str) -> int | None:
-        return self.integer(name) if name in self.attributes else None
-
     def texts(self, name: str) -> tuple[str, ...]:
         value = self.attributes.get(name)
         if not isinstance(value, list | tuple) or not all(type(part) is str for part in value):
             raise _wrong(name, "a list of texts", value)
         return tuple(value)
-
-    def schema(self, id_key: str, hash_key: str) -> SchemaReference | None:
-        if id_key not in self.attributes and hash_key not in self.attributes:
-            return None
-        return SchemaReference(self.text(id_key), self.text(hash_key))
 
     def prefixed(self, prefix: str) -> ContextItems:
         found = []

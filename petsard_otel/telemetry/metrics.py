@@ -11,7 +11,6 @@ from petsard_otel.telemetry.identity import SCHEMA_URL
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
 DURATION_BOUNDARIES = [
@@ -65,21 +64,20 @@ class Metrics:
         rows: int | None,
         has_changed_schema: bool,
         error_type: str | None,
-        context: Context,
     ) -> None:
-        """Record one module execution; `context` holds its span, for exemplars."""
+        """Record one module execution, while its span is the current one, for exemplars."""
         attributes = {
             key.MODULE_NAME: module,
             key.EXPERIMENT_NAME: experiment,
             key.ENGINE: engine,
         }
         if has_changed_schema:
-            self._schema_changes.add(1, attributes, context)
+            self._schema_changes.add(1, attributes)
         if rows is not None:
-            self._module_rows.record(rows, attributes, context)
+            self._module_rows.record(rows, attributes)
         if error_type is not None:
             attributes[key.ERROR_TYPE] = error_type
-        self._module_duration.record(duration_seconds, attributes, context)
+        self._module_duration.record(duration_seconds, attributes)
 
     def run_started(self, engine: str) -> None:
         """Count a run as under way."""

@@ -65,7 +65,7 @@ class StatusSpanProcessor(SpanProcessor):
             # A provider with tight limits hands on less than what was set.
             if attributes != expected.attributes or expected.local is not None:
                 attributes = {**expected.attributes, **(expected.local or {})}
-            expected.store.add(decode(span, attributes))
+            expected.trace.store.add(decode(span, attributes))
 
     def shutdown(self) -> None:
         """Do nothing: a Status outlives the provider."""

@@ -6,13 +6,14 @@ import logging
 import sys
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opentelemetry.trace import Link
 
 from petsard_otel import attributes as key
 from petsard_otel.records import ModuleExecution, RunExecution, SpanFacts, outcome
 from petsard_otel.schema import NO_DIFF, OpaqueSchema, Schema, resolve_prediction
-from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES
+from petsard_otel.settings import MAX_NAME_BYTES
 from petsard_otel.telemetry.encoding import bounded, checked_context, encode, encode_diff
 from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.setup import instruments
@@ -20,7 +21,7 @@ from petsard_otel.telemetry.spans import (
     OpenSpan,
     RunTrace,
     add_context,
-    current_module_span,
+    current_span,
     error_type,
     experiment_label,
 )
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Link, TracerProvider
+    from opentelemetry.trace import SpanContext, TracerProvider
 
     from petsard_otel.adapter import Adapter
     from petsard_otel.config import Config
@@ -42,8 +43,7 @@ _logger = logging.getLogger(__name__)
 _NO_FACTS = SpanFacts("", "", None, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """What is known of a module execution at its end. `source` is the module it got data from."""
 
     operator_type: str
@@ -71,8 +71,9 @@ class Recorder:
         self._store = store
         self._providers = (tracer_provider, meter_provider)
         self._trace: RunTrace | None = None
+        self._snapshot_prefix = f"snapshot_{self.run_id[:8]}_"
         self._snapshot_count = 0
-        self._links: dict[str, Link] = {}
+        self._identities: dict[str, SpanContext] = {}
         self._opaque: dict[str, OpaqueSchema] = {}
 
     @property
@@ -120,69 +121,68 @@ class Recorder:
         self, module: str, experiment: str, path: str, upstream: str | None
     ) -> OpenSpan:
         """Open the span of a module execution that uses the output of `upstream`."""
-        link = None if upstream is None else self._links.get(upstream)
-        return self.trace.start_module(
-            bounded(module, MAX_NAME_BYTES),
-            bounded(experiment, MAX_NAME_BYTES),
-            bounded(path, MAX_ATTRIBUTE_BYTES),
-            () if link is None else (link,),
-        )
+        source = None if upstream is None else self._identities.get(upstream)
+        links = () if source is None else (Link(source),)
+        return self.trace.start_module(module, experiment, path, links)
 
     def open_module(self, module: str, experiment: str) -> OpenSpan | None:
         """Return the span of this module execution where it is running in this context."""
-        span = current_module_span(self.trace)
-        if (
-            span is None
-            or span.attributes[key.MODULE_NAME] != bounded(module, MAX_NAME_BYTES)
-            or span.attributes[key.EXPERIMENT_NAME] != bounded(experiment, MAX_NAME_BYTES)
-        ):
-            return None
-        return span
+        span = current_span(self.trace)
+        return span if span is not None and span.subject == (module, experiment) else None
 
     def end_module(self, span: OpenSpan, module: str, observed: Observed) -> None:
         """End a module's span with all that there is to say of the execution."""
         kind = None if observed.error is None else error_type(observed.error)
         found: Attributes = {}
-        has_changed, rows = False, None
         # Held here until the snapshot holds them: the store's references are weak.
         before = after = None
+        span.stop()
         with self.guard:
             before = self._observable(observed.source, observed.received)
             after = self._observable(module, observed.produced)
-            rows, columns = _shape(observed.adapter)
-            self._snapshot_count += 1
-            record = ModuleExecution(
-                facts=_NO_FACTS,
-                run_id=self.run_id,
-                module_name=str(span.attributes[key.MODULE_NAME]),
-                experiment_name=str(span.attributes[key.EXPERIMENT_NAME]),
-                experiment_path=str(span.attributes[key.EXPERIMENT_PATH]),
-                position=observed.position,
-                operator_type=bounded(observed.operator_type, MAX_NAME_BYTES),
-                snapshot_id=f"snapshot_{self.run_id[:8]}_{self._snapshot_count:06d}",
-                input=None if before is None else self._store.remember(before),
-                output=None if after is None else self._store.remember(after),
-                rows=rows,
-                columns=columns,
-                error_type=kind,
-            )
+            record = self._record(span, observed, before, after, kind)
             found = encode(record)
             has_changed = self._describe(found, before, after)
-            if isinstance(observed.predicted, Schema) and isinstance(after, Schema):
+            if observed.predicted is not None:
                 found.update(self._prediction(span, observed.predicted, after))
-        span.end(found, kind)
-        self._links[module] = span.link
-        with self.guard:
             self.trace.metrics.module_ended(
-                module=str(span.attributes[key.MODULE_NAME]),
-                experiment=experiment_label(str(span.attributes[key.EXPERIMENT_NAME])),
+                module=record.module_name,
+                experiment=experiment_label(record.experiment_name),
                 engine=self.engine,
                 duration_seconds=span.duration_seconds,
-                rows=rows,
+                rows=record.rows,
                 has_changed_schema=has_changed,
                 error_type=kind,
-                context=span.context,
             )
+        span.end(found, kind)
+        self._identities[module] = span.identity
+
+    def _record(
+        self,
+        span: OpenSpan,
+        observed: Observed,
+        before: AnySchema | None,
+        after: AnySchema | None,
+        kind: str | None,
+    ) -> ModuleExecution:
+        rows, columns = _shape(observed.adapter)
+        self._snapshot_count += 1
+        started = span.attributes
+        return ModuleExecution(
+            facts=_NO_FACTS,
+            run_id=self.run_id,
+            module_name=str(started[key.MODULE_NAME]),
+            experiment_name=str(started[key.EXPERIMENT_NAME]),
+            experiment_path=str(started[key.EXPERIMENT_PATH]),
+            position=observed.position,
+            operator_type=bounded(observed.operator_type, MAX_NAME_BYTES),
+            snapshot_id=f"{self._snapshot_prefix}{self._snapshot_count:06d}",
+            input=None if before is None else self._store.remember(before),
+            output=None if after is None else self._store.remember(after),
+            rows=rows,
+            columns=columns,
+            error_type=kind,
+        )
 
     def start_step(
         self,
@@ -199,15 +199,10 @@ class Recorder:
             ValueError: The context is too large.
         """
         checked = checked_context(context)
-        is_inside = current_module_span(self.trace) is not None
-        return self.trace.start_step(
-            bounded(module, MAX_NAME_BYTES),
-            bounded(experiment, MAX_NAME_BYTES),
-            bounded(path, MAX_ATTRIBUTE_BYTES),
-            bounded(step, MAX_NAME_BYTES),
-            checked,
-            source="step" if is_inside else "user",
-        )
+        owner = current_span(self.trace)
+        is_inside = owner is not None and key.MODULE_NAME in owner.attributes
+        source = "step" if is_inside else "user"
+        return self.trace.start_step(module, experiment, path, step, checked, source)
 
     def end_step(self, span: OpenSpan, context: Mapping[str, Any] | None) -> None:
         """End a step that the user times, with more context. Raises as `start_step` does."""
@@ -232,8 +227,10 @@ class Recorder:
         found.update(encode_diff(difference))
         return True
 
-    def _prediction(self, span: OpenSpan, predicted: Schema, after: Schema) -> Attributes:
+    def _prediction(self, span: OpenSpan, predicted: Any, after: AnySchema | None) -> Attributes:
         """Compare a predicted schema with the one produced; say so where they differ."""
+        if not isinstance(predicted, Schema) or not isinstance(after, Schema):
+            return {}
         expected = resolve_prediction(predicted, after)
         matches = expected.hash == after.hash
         if not matches:
@@ -280,4 +277,5 @@ def _shape(adapter: Adapter | None) -> tuple[int | None, int | None]:
         result = result.get("train")
     if not isinstance(result, pandas.DataFrame):
         return None, None
-    return int(result.shape[0]), int(result.shape[1])
+    rows, columns = result.shape
+    return rows, columns

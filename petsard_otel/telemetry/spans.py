@@ -15,8 +15,8 @@ from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, SpanKind, Statu
 
 from petsard_otel import attributes as key
 from petsard_otel.records import SchemaPart, SpanFacts, StepExecution
-from petsard_otel.settings import MAX_DISTINCT_SCHEMAS
-from petsard_otel.telemetry.encoding import encode, fits, split_text
+from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_DISTINCT_SCHEMAS, MAX_NAME_BYTES
+from petsard_otel.telemetry.encoding import bounded, encode, fits, split_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,10 +66,9 @@ class OpenSpan:
         "links",
         "local",
         "name",
-        "parent",
         "span",
         "start_time_ns",
-        "store",
+        "subject",
         "trace",
     )
 
@@ -84,12 +83,12 @@ class OpenSpan:
         within: Context | None = None,
     ) -> None:
         self.trace = trace
-        self.store: StatusStore = trace.store
         self.name = name
         self.kind = kind
         self.links = links
         self.attributes = attributes
         self.local: Mapping[str, Scalar] | None = None
+        self.subject: tuple[str, str] | None = None
         self.is_error = False
         self.end_time_ns = 0
         self._token: object = None
@@ -108,25 +107,28 @@ class OpenSpan:
                 record_exception=False,
                 set_status_on_exception=False,
             )
-        self._identify()
-
-    def _identify(self) -> None:
-        """Take the provider's identity where it gave one, else make our own."""
-        owner = _current(self._scope)
-        around = trace_api.get_current_span(self._scope).get_span_context()
-        if owner is not None and owner.trace is self.trace:
-            self.parent = owner.identity
-        else:
-            self.parent = around if around.is_valid else None
         given = self.span.get_span_context()
-        if given.is_valid and given.span_id != around.span_id:
-            self.identity = given
-        else:
-            self.identity = SpanContext(
-                random.getrandbits(128) or 1 if self.parent is None else self.parent.trace_id,
-                random.getrandbits(64) or 1,
-                is_remote=False,
-            )
+        is_own = self.span.is_recording() or given.span_id != self._around.span_id
+        self.identity = given if given.is_valid and is_own else self._new_identity()
+
+    def _new_identity(self) -> SpanContext:
+        """Make the identity that the provider did not give."""
+        parent = self.parent
+        trace_id = random.getrandbits(128) or 1 if parent is None else parent.trace_id
+        return SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False)
+
+    @property
+    def _around(self) -> SpanContext:
+        return trace_api.get_current_span(self._scope).get_span_context()
+
+    @property
+    def parent(self) -> SpanContext | None:
+        """The identity of the span around this one: ours where it is of the same run."""
+        owner = _current(self._scope)
+        if owner is not None and owner.trace is self.trace:
+            return owner.identity
+        around = self._around
+        return around if around.is_valid else None
 
     def enter(self) -> OpenSpan:
         """Make this the current span of the calling thread."""
@@ -141,15 +143,18 @@ class OpenSpan:
             context_api.detach(cast("context_api.Token[Context]", self._token))
             self._token = None
 
+    def stop(self) -> None:
+        """Stop its clock; it stays the current span until `end`."""
+        if self.is_open:
+            self.end_time_ns = self.start_time_ns + time.perf_counter_ns() - self._tick
+
     def end(self, attributes: Attributes, error_type: str | None = None) -> None:
-        """End the span; its record can be read when this returns. Later calls do nothing."""
-        if not self.is_open:
-            return
-        self.end_time_ns = self.start_time_ns + time.perf_counter_ns() - self._tick
-        self.is_error = error_type is not None
+        """End the span; its record can be read when this returns. Called once."""
+        self.stop()
+        self.leave()
         started = self.attributes
         self.attributes = {**started, **attributes}
-        self.leave()
+        self.is_error = error_type is not None
         trace = self.trace
         if self.span.is_recording():
             with trace.guard:
@@ -172,16 +177,6 @@ class OpenSpan:
     def duration_seconds(self) -> float:
         """How long it was open, once it has ended."""
         return (self.end_time_ns - self.start_time_ns) / 1e9
-
-    @property
-    def context(self) -> Context:
-        """The context in which this span is the current one."""
-        return trace_api.set_span_in_context(self.span, self._scope)
-
-    @property
-    def link(self) -> Link:
-        """A link to this span, for the one that uses what it produced."""
-        return Link(self.identity)
 
 
 class RunTrace:
@@ -217,18 +212,22 @@ class RunTrace:
     def start_module(
         self, module: str, experiment: str, path: str, links: tuple[Link, ...]
     ) -> OpenSpan:
-        """Open the span of one module execution."""
-        return OpenSpan(
+        """Open the span of one module execution; names are cut to the size budget."""
+        name = bounded(module, MAX_NAME_BYTES)
+        label = bounded(experiment, MAX_NAME_BYTES)
+        span = OpenSpan(
             self,
-            f"{module}[{experiment_label(experiment)}]",
+            f"{name}[{experiment_label(label)}]",
             {
                 key.RUN_ID: self.run_id,
-                key.MODULE_NAME: module,
-                key.EXPERIMENT_NAME: experiment,
-                key.EXPERIMENT_PATH: path,
+                key.MODULE_NAME: name,
+                key.EXPERIMENT_NAME: label,
+                key.EXPERIMENT_PATH: bounded(path, MAX_ATTRIBUTE_BYTES),
             },
             links=links,
         )
+        span.subject = (module, experiment)
+        return span
 
     def start_step(
         self,
@@ -239,19 +238,22 @@ class RunTrace:
         context: Mapping[str, Scalar],
         source: str,
     ) -> OpenSpan:
-        """Open the span of one step; numbers and truth values of its context travel with it."""
+        """Open the span of one step; numbers and truth values of its context travel with it.
+
+        Names are cut to the size budget.
+        """
         record = StepExecution(
             facts=_NO_FACTS,
             run_id=self.run_id,
-            module_name=module,
-            experiment_name=experiment,
-            experiment_path=path,
-            step_name=step,
+            module_name=bounded(module, MAX_NAME_BYTES),
+            experiment_name=bounded(experiment, MAX_NAME_BYTES),
+            experiment_path=bounded(path, MAX_ATTRIBUTE_BYTES),
+            step_name=bounded(step, MAX_NAME_BYTES),
             source=source,
             context_items=(),
             error_type=None,
         )
-        span = OpenSpan(self, f"{module}.{step}", encode(record))
+        span = OpenSpan(self, f"{record.module_name}.{record.step_name}", encode(record))
         add_context(span, context)
         return span
 
@@ -330,12 +332,10 @@ def step_span(step: str) -> Iterator[None]:
     span.end({})
 
 
-def current_module_span(trace: RunTrace) -> OpenSpan | None:
-    """Return the span of this run's module that is running here, or None."""
+def current_span(trace: RunTrace) -> OpenSpan | None:
+    """Return the innermost span of this run that is open in this context, or None."""
     owner = _current(context_api.get_current())
-    if owner is None or owner.trace is not trace or key.MODULE_NAME not in owner.attributes:
-        return None
-    return owner
+    return owner if owner is not None and owner.trace is trace else None
 
 
 def error_type(error: BaseException) -> str:
