@@ -1,4 +1,4 @@
-"""Every PETSARD_OTEL_* variable and its default, and the sizes that are fixed. A leaf."""
+"""The sizes and times that are fixed. A leaf."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from opentelemetry.trace import (
 )
 
 from petsard_otel import Attribute, Config, Schema, Status, step_span
+from petsard_otel.store import StatusStore
+from petsard_otel.telemetry.replay import replay
 
 from .conftest import Pipeline, Recorded, ReportAdapter, TableAdapter
 
@@ -229,6 +232,47 @@ def test_a_wide_table_is_described_once_in_parts(recorded: Recorded) -> None:
         assert len(sizes) < 40
     evaluator = next(span for span in spans if span.name == "Evaluator[x]")
     assert evaluator.attributes["petsard.schema.removed.count"] == 10_000
+
+
+@pytest.mark.parametrize("width", [2, 300])
+def test_a_store_rebuilt_from_the_trace_answers_the_same(
+    width: int, recorded: Recorded, cars: Schema
+) -> None:
+    """Snapshots, timings, changes and the run come back from exported spans, ids included."""
+    wide = Schema.of("w", [Attribute(f"column {n}", "float64") for n in range(width)])
+    status = Status(CONFIG, tracer_provider=recorded.provider)
+    with pytest.raises(ValueError, match="x"), status.running(CONFIG, "builtin"):
+        for experiment, schema in (("a", cars), ("b", wide), ("c", cars), ("d", wide)):
+            with status.executing("Loader", experiment, "TableAdapter"):
+                with step_span("load"):
+                    pass
+                status.put("Loader", experiment, TableAdapter(schema))
+            with status.executing("Splitter", "s", "TableAdapter"):
+                status.put("Splitter", "s", TableAdapter(wide))
+        status.start_timing("Loader", "a", "own", {"n": 1, "ok": True})
+        status.end_timing("Loader", "a", "own", {"x": 0.5})
+        with status.executing("Evaluator", "e", "ReportAdapter"):
+            raise ValueError("x")
+    spans = list(recorded.exporter.get_finished_spans())
+    random.Random(1).shuffle(spans)
+    store = StatusStore(1000, 5000, 10000)
+
+    replay(spans, store)
+
+    assert store.snapshots() == status.get_snapshots()
+    assert store.timings() == status.get_timing_records()
+    assert store.changes() == status.get_change_history()
+    summary = status.get_status_summary()
+    assert store.duration_seconds == summary["duration_seconds"]
+    assert store.failed_modules == summary["failed_modules"]
+    assert store.trace_id == summary["trace_id"]
+    assert store.run is not None
+    assert (store.run.run_id, store.run.result) == (status.run_id, "error")
+    for rebuilt, live in zip(store.snapshots(), status.get_snapshots(), strict=True):
+        assert rebuilt.metadata_after == live.metadata_after
+        if isinstance(live.metadata_after, Schema):
+            assert isinstance(rebuilt.metadata_after, Schema)
+            assert rebuilt.metadata_after.attributes == live.metadata_after.attributes
 
 
 def size(value: Any) -> int:

@@ -104,6 +104,21 @@ def decode(span: EndedSpan, attributes: Mapping[str, Any] | None = None) -> Reco
     return _decode_run(facts, run_id, reader)
 
 
+def decode_structure(span: EndedSpan) -> SchemaPart | None:
+    """Read the structure that a module span carries, where it fitted there."""
+    reader = _Reader(span.attributes)
+    if key.SCHEMA_OUTPUT_JSON not in reader.attributes:
+        return None
+    return SchemaPart(
+        facts=_facts(span),
+        run_id=reader.text(key.RUN_ID),
+        hash=reader.text(key.SCHEMA_OUTPUT_HASH),
+        part=1,
+        parts=1,
+        json=reader.text(key.SCHEMA_OUTPUT_JSON),
+    )
+
+
 def encode_diff(diff: SchemaDiff) -> Attributes:
     """Return what a person reads of a schema's change, each list cut at the size budget."""
     found: Attributes = {}

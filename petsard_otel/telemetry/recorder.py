@@ -142,7 +142,7 @@ class Recorder:
             after = self._observable(module, observed.produced)
             record = self._record(span, observed, before, after, kind)
             found = encode(record)
-            has_changed = self._describe(found, before, after)
+            has_changed = self._describe(found, before, after, span.end_time_ns)
             if observed.predicted is not None:
                 found.update(self._prediction(span, observed.predicted, after))
             self.trace.metrics.module_ended(
@@ -210,15 +210,15 @@ class Recorder:
         span.end({})
 
     def _describe(
-        self, found: Attributes, before: AnySchema | None, after: AnySchema | None
+        self, found: Attributes, before: AnySchema | None, after: AnySchema | None, at_ns: int
     ) -> bool:
         """Add the structure that was produced and how it differs; tell whether it differs."""
         if isinstance(before, Schema):
-            self.trace.describe(before)
+            self.trace.describe(before, at_ns)
         if not isinstance(after, Schema):
             return False
         found[key.SCHEMA_OUTPUT_FIELD_COUNT] = len(after.attributes)
-        found.update(self.trace.structure(after))
+        found.update(self.trace.structure(after, at_ns))
         if not isinstance(before, Schema):
             return False
         difference = self._store.diff(before, after)

@@ -81,7 +81,9 @@ class OpenSpan:
         kind: SpanKind = SpanKind.INTERNAL,
         links: tuple[Link, ...] = (),
         within: Context | None = None,
+        at_ns: int | None = None,
     ) -> None:
+        """Start the span now, or let it begin and end at `at_ns`."""
         self.trace = trace
         self.name = name
         self.kind = kind
@@ -90,10 +92,10 @@ class OpenSpan:
         self.local: Mapping[str, Scalar] | None = None
         self.subject: tuple[str, str] | None = None
         self.is_error = False
-        self.end_time_ns = 0
+        self.end_time_ns = at_ns or 0
         self._token: object = None
         self._scope = context_api.get_current() if within is None else within
-        self.start_time_ns = time.time_ns()
+        self.start_time_ns = at_ns or time.time_ns()
         self._tick = time.perf_counter_ns()
         self.span: Span = INVALID_SPAN
         with trace.guard:
@@ -257,22 +259,22 @@ class RunTrace:
         add_context(span, context)
         return span
 
-    def describe(self, schema: Schema) -> None:
+    def describe(self, schema: Schema, at_ns: int) -> None:
         """Put a structure into the trace, in parts and once, unless it is there already.
 
-        Called while the span is current under which the parts belong.
+        Called while the span is current under which the parts belong; `at_ns` is its end.
         """
         if self._is_described(schema):
             return
         parts = split_text(schema.json)
         for number, text in enumerate(parts, start=1):
             record = SchemaPart(_NO_FACTS, self.run_id, schema.hash, number, len(parts), text)
-            OpenSpan(self, "schema", encode(record)).end({})
+            OpenSpan(self, "schema", encode(record), at_ns=at_ns).end({})
 
-    def structure(self, schema: Schema) -> Attributes:
+    def structure(self, schema: Schema, at_ns: int) -> Attributes:
         """Return the attribute that holds a structure; describe a wide one, and return none."""
         if not fits(schema.json):
-            self.describe(schema)
+            self.describe(schema, at_ns)
             return {}
         self._is_described(schema)
         return {key.SCHEMA_OUTPUT_JSON: schema.json}
