@@ -205,7 +205,7 @@ def _missing_file(path: Path) -> str:
 
 
 def _read_file(path: Path) -> _Document:
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  `Path.is_dir` raises where a name is too long
         raise ConfigError(f"{str(path)!r} is a directory; give the path of a YAML file in it")
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -260,6 +260,7 @@ class Status:
         if module in self.status and module in self._positions:
             for name in self.sequence[self._positions[module] + 1 :]:
                 self.status.pop(name, None)
+                self._validation_results.pop(name, None)
         cls: type[Any] = type(adapter)
         operator: Any = adapter
         if describes_schema(cls):
@@ -275,6 +276,7 @@ class Status:
             self.set_report(adapter.get_result())
         if splits_data(cls):
             self.update_exist_train_indices(operator.get_train_indices())
+        self._validation_results.pop(module, None)
         if validates_data(cls):
             found = operator.get_validation_result()
             if found is not None:

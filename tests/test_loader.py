@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
@@ -208,10 +209,10 @@ def test_a_named_parquet_index_becomes_a_column(tmp_path: Path) -> None:
 def test_json_columns_are_read_like_records(tmp_path: Path) -> None:
     """The form that pandas writes by default is a table too."""
     path = tmp_path / "t.json"
-    path.write_text('{"a": {"0": 1, "1": 2}, "b": {"0": null, "1": "x"}}')
+    path.write_text('{"a": {"0": 1, "1": 2}, "b": {"0": null, "1": true}}')
     found = loaded(path).get_result()
     assert found.index.tolist() == [0, 1]
-    assert values(found["b"]) == [None, "x"]
+    assert repr(found["b"].tolist()) == "[nan, True]"
 
 
 def test_the_first_worksheet_is_read_with_text_labels(tmp_path: Path) -> None:
@@ -252,6 +253,22 @@ def test_na_values_mark_missing_cells(
     table = load_text(tmp_path, "a,b\n?,?\n1,x\n", na_values=na_values)
     assert values(table["a"]) == a
     assert values(table["b"]) == b
+
+
+def test_na_values_of_one_column_are_declared_with_it(tmp_path: Path) -> None:
+    """A marker leaves numbers numbers, whether the column has a type or not, beside the old key."""
+    text = "a,b,c\n?,-1,x\n1,2,y\n"
+    schema = declare(a={"na_values": "?"}, b={"type": "int", "na_values": [-1]})
+    table = load_text(tmp_path, text, schema=schema)
+    assert (values(table["a"]), values(table["b"])) == ([None, 1.0], [None, 2])
+    table = load_text(tmp_path, text, schema=schema, na_values={"c": "x"})
+    assert (values(table["b"]), values(table["c"])) == ([None, 2], [None, "y"])
+
+
+def test_na_values_of_a_column_that_is_not_there_are_a_mistake() -> None:
+    """A misspelt column would leave its markers in the data."""
+    with pytest.raises(DataError, match=r"unknown column 'Hp'.*Horsepower"):
+        loaded(CARS, na_values={"Hp": "?"})
 
 
 @pytest.mark.parametrize("na_values", ["?", {"b": ["?"]}])
@@ -362,6 +379,8 @@ def test_a_declared_type_is_what_a_column_becomes(
     assert values(loader.get_result()["a"]) == expected
     attribute = loader.get_metadata().attributes["a"]
     assert (attribute.type_label, attribute.nullable) == (label, None in expected)
+    if label in {"int64", "boolean"} and None not in expected:
+        assert isinstance(loader.get_result()["a"].dtype, np.dtype)
 
 
 def test_numbers_become_the_text_and_the_dates_that_they_spell(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from petsard_otel.exceptions import DataError, UnexecutedError
@@ -254,3 +254,527 @@ def test_the_output_schema_is_as_predicted(draws: st.DataObject) -> None:
         assert expected.nullable or not attribute.nullable
         if result.dtypes.iloc[position].kind != "O":
             assert replace(expected, nullable=attribute.nullable) == attribute
+
+
+def one_step(step: str, data: pd.DataFrame, methods: Mapping[str, Any]) -> Processor:
+    """Fit one step with the methods given, and with none for the other columns."""
+    names = Schema.from_dataframe(data, "t").attributes
+    config = {step: {**dict.fromkeys(names, "none"), **methods}}
+    return fitted(data, {"sequence": [step], "config": config})
+
+
+def there_and_back(step: str, data: pd.DataFrame, methods: Mapping[str, Any]) -> list[list[Any]]:
+    """Return the values of the first column, changed and then as they were."""
+    processor = one_step(step, data, methods)
+    changed = processor.transform(data)
+    back = processor.inverse_transform(changed)
+    return [changed.iloc[:, 0].tolist(), back.iloc[:, 0].tolist()]
+
+
+@pytest.mark.parametrize(
+    ("method", "changed"),
+    [
+        ("scaler_standard", [-1.0, -1.0, 1.0, 1.0]),
+        ("scaler_zerocenter", [-2.0, -2.0, 2.0, 2.0]),
+        ("scaler_minmax", [0.0, 0.0, 1.0, 1.0]),
+        ("scaler_log", [0.0, 0.0, np.log(5), np.log(5)]),
+        ("scaler_log1p", [np.log(2), np.log(2), np.log(6), np.log(6)]),
+    ],
+)
+def test_scalers_scale_and_come_back(method: str, changed: list[float]) -> None:
+    """Each scaler gives the figures of its formula, and the integers come back as integers."""
+    data = pd.DataFrame({"a": [1, 1, 5, 5]})
+    found, back = there_and_back("scaler", data, {"a": method})
+    assert found == pytest.approx(changed)
+    assert back == [1, 1, 5, 5]
+    assert all(type(value) is int for value in back)
+
+
+def test_scalers_scale_times() -> None:
+    """Days are scaled like numbers, and come back as days from whatever a synthesizer gives."""
+    data = pd.DataFrame({"day": pd.to_datetime(["1970-01-01", "1972-01-01", None])})
+    processor = one_step("scaler", data, {"day": "scaler_minmax"})
+    changed = processor.transform(data)
+    assert changed["day"].tolist()[:2] == pytest.approx([0.0, 1.0])
+    assert np.isnan(changed["day"][2])
+    back = processor.inverse_transform(pd.DataFrame({"day": [0.5001, 0.0]}))
+    assert back["day"].tolist() == [pd.Timestamp("1971-01-01"), pd.Timestamp("1970-01-01")]
+    assert back["day"].dtype == data["day"].dtype
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("scaler_log", "column 'a' has 2 values that are not above 0; take another scaler"),
+        ("scaler_log1p", "column 'a' has 1 values that are not above -1; take another scaler"),
+    ],
+)
+def test_logarithms_refuse_what_has_none(method: str, message: str) -> None:
+    """The error names the column and how many values are too low, but no value."""
+    with pytest.raises(DataError) as error:
+        one_step("scaler", pd.DataFrame({"a": [-1.0, 0.0, 4.0]}), {"a": method})
+    assert str(error.value) == f"{method}: {message}"
+
+
+def test_infinite_values_are_refused() -> None:
+    """An infinite value would make every scaled value missing."""
+    data = pd.DataFrame({"a": [1.0, np.inf, -np.inf]})
+    with pytest.raises(DataError, match="column 'a' has 2 infinite values"):
+        one_step("scaler", data, {"a": "scaler_standard"})
+
+
+def test_a_date_far_away_comes_back() -> None:
+    """The last day that Python knows stands for "never" in many tables."""
+    days = [datetime.date(9999, 12, 31), datetime.date(1, 1, 1), datetime.date(2024, 2, 29)]
+    data = pd.DataFrame({"day": pd.Series(days, dtype=object)})
+    _, back = there_and_back("scaler", data, {"day": "scaler_standard"})
+    assert back == days
+
+
+def test_what_lies_beyond_a_type_becomes_its_limit() -> None:
+    """A synthesizer may give values far outside; they end at the type's first or last value."""
+    data = pd.DataFrame({
+        "i": pd.Series([0, 100], dtype="int8"),
+        "u": pd.Series([0, 2**63], dtype="uint64"),
+        "t": pd.to_datetime(["2000-01-01", "2001-01-01"]).astype("datetime64[ns]"),
+    })
+    processor = one_step("scaler", data, dict.fromkeys(data, "scaler_minmax"))
+    back = processor.inverse_transform(pd.DataFrame([[9.0, 9.0, 9e9], [-9.0, -9.0, -9e9]],
+                                                    columns=["i", "u", "t"]))
+    assert back["i"].tolist() == [127, -128]
+    assert back["u"].tolist() == [2**64 - 2048, 0]
+    assert [time.year for time in back["t"]] == [2262, 1677]
+    assert back.dtypes.tolist() == data.dtypes.tolist()
+
+
+def test_labels_are_numbered_in_order_with_missing_last() -> None:
+    """Labels count from 0 in the order of the values; a missing value has the last number."""
+    data = pd.DataFrame({"a": ["pear", "apple", None, "fig"]})
+    found, back = there_and_back("encoder", data, {"a": "encoder_label"})
+    assert found == [2, 0, 3, 1]
+    assert back[:2] == ["pear", "apple"]
+    assert pd.isna(back[2])
+
+
+def test_labels_take_the_nearest_of_what_a_synthesizer_gives() -> None:
+    """Any float becomes a label: rounded, kept within range, or missing."""
+    data = pd.DataFrame({"a": ["x", "y", "z"]})
+    processor = one_step("encoder", data, {"a": "encoder_label"})
+    back = processor.inverse_transform(pd.DataFrame({"a": [-3.0, 0.6, 99.0, np.nan]}))
+    assert back["a"].tolist()[:3] == ["x", "y", "z"]
+    assert pd.isna(back["a"][3])
+
+
+def test_uniform_parts_are_as_wide_as_categories_are_frequent() -> None:
+    """The most frequent category has the first part of [0, 1]; 0.75 begins the second here."""
+    data = pd.DataFrame({"a": ["x", "y", "y", "y"]})
+    processor = one_step("encoder", data, {"a": "encoder_uniform"})
+    changed = processor.transform(data)["a"]
+    assert 0.75 <= changed[0] < 1.0
+    assert changed[1:].between(0.0, 0.75, inclusive="left").all()
+    assert changed.nunique() == 4
+    back = processor.inverse_transform(pd.DataFrame({"a": [0.0, 0.7499, 0.75, 1.0, 1.2, -0.1]}))
+    assert back["a"].tolist() == ["y", "y", "x", "x", "x", "y"]
+
+
+def test_indicators_are_numbered_at_the_end_of_the_table() -> None:
+    """The names of the indicators tell no category; the first category has none."""
+    data = pd.DataFrame({"Origin": ["USA", "Japan", "Europe", None], "n": [1, 2, 3, 4]})
+    processor = one_step("encoder", data, {"Origin": "encoder_onehot"})
+    changed = processor.transform(data)
+    assert changed.to_dict("list") == {
+        "n": [1, 2, 3, 4],
+        "Origin_1": [0, 1, 0, 0],
+        "Origin_2": [1, 0, 0, 0],
+        "Origin_3": [0, 0, 0, 1],
+    }
+    assert list(processor.predict().attributes) == ["n", "Origin_*"]
+    back = processor.inverse_transform(changed)
+    assert list(back) == ["Origin", "n"]
+    assert back["Origin"].tolist()[:3] == ["USA", "Japan", "Europe"]
+    assert pd.isna(back["Origin"][3])
+
+
+def test_the_largest_indicator_tells_the_category() -> None:
+    """Of what a synthesizer gives the largest indicator counts, from one half upwards."""
+    data = pd.DataFrame({"a": ["x", "y", "z"]})
+    processor = one_step("encoder", data, {"a": "encoder_onehot"})
+    made = pd.DataFrame({"a_1": [0.4, 0.7, 0.6, np.nan], "a_2": [0.3, 0.9, -1.0, np.nan]})
+    back = processor.inverse_transform(made)["a"]
+    assert back.tolist()[:3] == ["x", "z", "y"]
+    assert pd.isna(back[3])
+
+
+def test_indicators_keep_clear_of_other_names() -> None:
+    """Names of indicators are told from other columns', and from each other's, by their start."""
+    data = pd.DataFrame({"A": ["x", "y"], "A_1": [1, 2], "A_B": ["x", "y"], "C": ["x", "y"]})
+    methods = dict.fromkeys(["A", "A_B", "C"], "encoder_onehot")
+    processor = one_step("encoder", data, methods)
+    assert list(processor.transform(data)) == ["A_1", "A_2_1", "A_B_1", "C_1"]
+    assert list(processor.predict().attributes) == ["A_1", "A_2_*", "A_B_*", "C_*"]
+
+
+def test_an_unknown_category_is_refused() -> None:
+    """The error tells how many values are unknown, and quotes none."""
+    processor = one_step(
+        "encoder", pd.DataFrame({"a": ["x", "y"]}), {"a": "encoder_label"}
+    )
+    with pytest.raises(DataError) as error:
+        processor.transform(pd.DataFrame({"a": ["x", "secret", None]}))
+    assert str(error.value) == (
+        "encoder_label: column 'a' has 2 values of 3 that the Preprocessor was not fitted to"
+    )
+
+
+def test_lists_are_refused() -> None:
+    """What cannot be compared has no categories."""
+    with pytest.raises(DataError, match="column 'a' holds values that cannot be compared"):
+        one_step("encoder", pd.DataFrame({"a": [[1], [2]]}), {"a": "encoder_uniform"})
+
+
+def test_bins_come_back_as_their_middles() -> None:
+    """Five bins of equal width by default; what comes back is within half a bin."""
+    data = pd.DataFrame({"a": [0.0, 1.0, 5.0, 10.0]})
+    found, back = there_and_back("discretizing", data, {"a": "discretizing_kbins"})
+    assert found == [0.0, 0.0, 2.0, 4.0]
+    assert back == [1.0, 1.0, 5.0, 9.0]
+    method = {"method": "discretizing_kbins", "n_bins": 2}
+    assert there_and_back("discretizing", data, {"a": method}) == [
+        [0.0, 0.0, 1.0, 1.0],
+        [2.5, 2.5, 7.5, 7.5],
+    ]
+
+
+@settings(max_examples=40)
+@given(st.lists(maybe(NUMBERS), min_size=1, max_size=9), st.integers(2, 9))
+def test_bins_are_off_by_half_a_bin_at_most(values: list[float | None], n_bins: int) -> None:
+    """A binned value comes back within half the width of a bin."""
+    data = pd.DataFrame({"a": pd.Series(values, dtype="float64")})
+    method = {"method": "discretizing_kbins", "n_bins": n_bins}
+    _, back = there_and_back("discretizing", data, {"a": method})
+    width = (data["a"].max() - data["a"].min()) / n_bins
+    found = pd.Series(back)
+    assert found.isna().tolist() == data["a"].isna().tolist()
+    if len(data["a"].dropna()):
+        assert (found - data["a"]).abs().max() <= width / 2 + 1e-6 * data["a"].abs().max()
+
+
+def test_outliers_beyond_the_quartiles_are_dropped() -> None:
+    """A missing value in the column neither counts nor is dropped; rows keep their labels."""
+    data = pd.DataFrame({"a": [1.0, 2.0, 3.0, np.nan, 99.0, 2.0], "b": list("uvwxyz")})
+    changed = one_step("outlier", data, {"a": "outlier_iqr"}).transform(data)
+    assert changed["b"].tolist() == ["u", "v", "w", "x", "z"]
+    assert changed.index.tolist() == [0, 1, 2, 3, 5]
+
+
+def test_outliers_beyond_three_deviations_are_dropped() -> None:
+    """Of 20 equal values and one far away, that one is beyond; of 3 none can be."""
+    data = pd.DataFrame({"a": [0.0] * 20 + [100.0]})
+    assert one_step("outlier", data, {"a": "outlier_zscore"}).transform(data)["a"].max() == 0.0
+    data = pd.DataFrame({"a": [0.0, 0.0, 100.0]})
+    assert len(one_step("outlier", data, {"a": "outlier_zscore"}).transform(data)) == 3
+
+
+@pytest.mark.parametrize("method", ["outlier_isolationforest", "outlier_lof"])
+def test_rows_apart_in_all_columns_are_dropped(method: str) -> None:
+    """Both methods drop the row that is far away, whichever column they are named for."""
+    generator = np.random.default_rng(0)
+    data = pd.DataFrame(generator.normal(size=(60, 2)), columns=["a", "b"])
+    data.loc[7] = [50.0, -50.0]
+    data["c"] = "text"
+    processor = one_step("outlier", data, {"a": "outlier_iqr", "b": method})
+    changed = processor.transform(data)
+    assert 7 not in changed.index
+    assert len(changed) > 40
+    pd.testing.assert_frame_equal(changed, processor.transform(data))
+
+
+def test_rows_with_missing_values_cannot_be_compared() -> None:
+    """The error names the columns, and what to put first."""
+    data = pd.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]})
+    with pytest.raises(DataError, match="outlier_lof cannot do with missing values.*'a'; put"):
+        one_step("outlier", data, {"b": "outlier_lof"}).transform(data)
+
+
+@pytest.mark.parametrize(
+    ("method", "filled"),
+    [
+        ("missing_mean", [1, 2, 6, 3]),
+        ("missing_median", [1, 2, 6, 2]),
+        ({"method": "missing_simple", "value": 9}, [1, 2, 6, 9]),
+    ],
+)
+def test_missing_numbers_are_filled(method: Any, filled: list[int]) -> None:
+    """A nullable integer gets an integer, and as many values are missing again afterwards."""
+    data = pd.DataFrame({"a": pd.array([1, 2, 6, None], dtype="Int64")})
+    found, back = there_and_back("missing", data, {"a": method})
+    assert found == filled
+    assert sum(pd.isna(value) for value in back) == 1
+
+
+def test_a_missing_mode_is_one_of_the_most_frequent() -> None:
+    """Where several values are most frequent, each missing one gets any of them."""
+    data = pd.DataFrame({"a": ["x", "y", "x", "y", "z", *[None] * 40]})
+    found, _ = there_and_back("missing", data, {"a": "missing_mode"})
+    assert set(found[5:]) == {"x", "y"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "filled"),
+    [
+        (pd.Series(["a", None]), "none given", "none given"),
+        (pd.Series(["a", None], dtype="category"), "b", "b"),
+        (pd.Series(pd.to_datetime(["2024-01-01", None])), "2024-12-31", pd.Timestamp("2024-12-31")),
+        (
+            pd.Series([datetime.date(2024, 1, 1), None], dtype=object),
+            datetime.date(2024, 12, 31),
+            datetime.date(2024, 12, 31),
+        ),
+        (pd.Series([True, None], dtype="boolean"), False, False),
+    ],
+)
+def test_missing_values_are_filled_with_a_given_one(
+    column: pd.Series[Any], value: Any, filled: Any
+) -> None:
+    """The given value is put in, the type stays, and comes back as it was."""
+    data = column.to_frame("a")
+    processor = one_step("missing", data, {"a": {"method": "missing_simple", "value": value}})
+    changed = processor.transform(data)
+    assert changed["a"].tolist()[1] == filled
+    assert processor.predict().hash == Schema.from_dataframe(changed, "t").hash
+    assert processor.inverse_transform(changed)["a"].dtype == column.dtype
+
+
+def test_a_fill_value_of_the_wrong_type_is_refused() -> None:
+    """Before anything is fitted, and without quoting the value."""
+    schema = Schema.from_dataframe(pd.DataFrame({"a": ["x", None]}), "t")
+    plan = read_plan("demo", {"missing": {"a": "missing_simple"}})
+    with pytest.raises(DataError, match="'a' is of type string, and cannot take a value of type f"):
+        plan.processor(schema).predict()
+
+
+def test_rows_with_missing_values_are_dropped() -> None:
+    """Rows leave where any column of that method has no value; others keep theirs."""
+    data = pd.DataFrame({"a": ["x", None, "y"], "b": ["x", "y", None], "c": [None, 1.0, 2.0]})
+    processor = one_step("missing", data, {"a": "missing_drop", "b": "missing_drop"})
+    changed = processor.transform(data)
+    assert changed.index.tolist() == [0]
+    assert changed["c"].isna().tolist() == [True]
+
+
+def test_dropping_all_rows_is_refused() -> None:
+    """The error counts the rows and names the column without any value."""
+    data = pd.DataFrame({"a": [None, None], "b": ["x", "y"]})
+    with pytest.raises(DataError, match="leaves none of the 2 rows: without any value are 'a'; set"):
+        one_step("missing", data, {"a": "missing_drop", "b": "missing_drop"})
+
+
+def test_missing_values_come_back_at_the_rate_found() -> None:
+    """A tenth of 20 was missing, so of 200 synthetic rows 20 are, at the same places each time."""
+    data = pd.DataFrame({"a": [None, None, *[1.0] * 18], "b": [None, None, *["x"] * 18]})
+    processor = one_step("missing", data, {"a": "missing_mean", "b": "missing_drop"})
+    made = pd.DataFrame({"a": [1.0] * 200, "b": ["x"] * 200})
+    back = processor.inverse_transform(made)
+    assert back.isna().sum().tolist() == [20, 20]
+    assert back["a"].isna().tolist() != back["b"].isna().tolist()
+    pd.testing.assert_frame_equal(back, processor.inverse_transform(made))
+
+
+def test_another_random_state_puts_missing_values_elsewhere() -> None:
+    """What is random follows from the configuration alone."""
+    data = pd.DataFrame({"a": [None, *[1.0] * 9]})
+    made = pd.DataFrame({"a": [1.0] * 100})
+    places = [
+        fitted(data, {"sequence": ["missing"], "random_state": seed})
+        .inverse_transform(made)["a"]
+        .isna()
+        .tolist()
+        for seed in (0, 0, 1)
+    ]
+    assert places[0] == places[1] != places[2]
+
+
+@pytest.mark.parametrize(("unit", "found"), [("D", [1.5, -1.0]), ("S", [129600.0, -86400.0])])
+def test_times_are_measured_from_another_column(unit: str, found: list[float]) -> None:
+    """One column's times become distances from the other's, which keeps its own."""
+    data = pd.DataFrame({
+        "end": pd.to_datetime(["2024-01-02 12:00", "2024-02-29 00:00"]),
+        "start": pd.to_datetime(["2024-01-01", "2024-03-01"]),
+    })
+    method = {"method": "scaler_timeanchor", "reference": "start", "unit": unit}
+    processor = one_step("scaler", data, {"end": method})
+    changed = processor.transform(data)
+    assert changed["end"].tolist() == found
+    assert changed["start"].tolist() == data["start"].tolist()
+    pd.testing.assert_frame_equal(processor.inverse_transform(changed), data)
+
+
+def test_several_columns_are_measured_from_their_anchor() -> None:
+    """With a list the named column stays, those of the list change, and get no default scaler."""
+    data = pd.DataFrame({
+        "born": [datetime.date(2000, 1, 1), datetime.date(2001, 1, 1)],
+        "school": pd.Series(["2006-01-01", None], dtype="string"),
+        "work": pd.to_datetime(["2020-01-01", "2020-01-03"]).tz_localize(None),
+    })
+    method = {"method": "scaler_timeanchor", "reference": ["school", "work"]}
+    parameters = {"sequence": ["scaler"], "scaler": {"born": method}}
+    processor = fitted(data, parameters)
+    changed = processor.transform(data)
+    assert changed["work"].tolist() == [7305.0, 6941.0]
+    assert changed["school"].tolist()[0] == 2192.0
+    predicted = processor.predict()
+    assert predicted.hash == Schema.from_dataframe(changed, "t").hash
+    assert predicted.attributes["school"].nullable
+    pd.testing.assert_frame_equal(processor.inverse_transform(changed), data)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(maybe(TIMES), maybe(TIMES)), min_size=1, max_size=6),
+    st.sampled_from(["D", "S"]),
+    st.sampled_from(["datetime64[ns]", "datetime64[s]", "object"]),
+)
+def test_times_come_back_from_distances(
+    pairs: list[tuple[Any, Any]], unit: str, dtype: str
+) -> None:
+    """Times to the second come back exactly, unless the time they are measured from is missing."""
+    data = pd.DataFrame({
+        "end": pd.Series([end for end, _ in pairs], dtype=dtype),
+        "start": pd.Series([start for _, start in pairs], dtype="datetime64[s]"),
+    })
+    if data["end"].isna().all():
+        reject()
+    method = {"method": "scaler_timeanchor", "reference": "start", "unit": unit}
+    processor = one_step("scaler", data, {"end": method})
+    changed = processor.transform(data)
+    back = processor.inverse_transform(changed)
+    known = data.notna().all(axis=1)
+    assert back["end"].dtype == data["end"].dtype
+    assert back["end"][known].tolist() == data["end"][known].tolist()
+    assert back["end"][~known].isna().all()
+    assert processor.predict().attributes["end"].type == "float64"
+
+
+def test_date_differences_are_whole_days() -> None:
+    """Differences are floored to days, then told in the unit; without sign where asked for."""
+    data = pd.DataFrame({
+        "start": pd.to_datetime(["2024-01-08 00:00", "2024-01-08 00:00"]),
+        "end": pd.to_datetime(["2024-01-22 23:00", "2024-01-01 00:00"]),
+    })
+    method = {
+        "method": "encoder_datediff",
+        "baseline_date": "start",
+        "related_date_list": ["end"],
+        "diff_unit": "weeks",
+    }
+    processor = one_step("encoder", data, {"start": method})
+    changed = processor.transform(data)
+    assert changed["end"].tolist() == [2.0, -1.0]
+    back = processor.inverse_transform(changed)
+    assert back["end"].tolist() == [pd.Timestamp("2024-01-22"), pd.Timestamp("2024-01-01")]
+    processor = one_step("encoder", data, {"start": {**method, "absolute_value": True}})
+    assert processor.transform(data)["end"].tolist() == [2.0, 1.0]
+
+
+def test_text_that_is_no_date_is_refused() -> None:
+    """The error names the column and quotes nothing."""
+    data = pd.DataFrame({"end": ["soon", "2024-01-01"], "start": pd.to_datetime(["2024"] * 2)})
+    method = {"method": "scaler_timeanchor", "reference": "start"}
+    with pytest.raises(DataError) as error:
+        one_step("scaler", data, {"end": method})
+    assert str(error.value) == (
+        "scaler_timeanchor: column 'end' holds something that is not a date such as 2024-12-31; "
+        "give it the type of a date in the Loader"
+    )
+
+
+def test_times_with_and_without_a_zone_are_not_compared() -> None:
+    """The distance between them is not known."""
+    data = pd.DataFrame({"end": pd.to_datetime(["2024"], utc=True), "start": pd.to_datetime(["2024"])})
+    method = {"method": "scaler_timeanchor", "reference": "start"}
+    with pytest.raises(DataError, match="'end' and 'start' one has a time zone"):
+        one_step("scaler", data, {"end": method})
+
+
+@pytest.mark.parametrize(
+    ("step", "method"),
+    [
+        ("missing", "missing_mean"),
+        ("outlier", "outlier_iqr"),
+        ("scaler", "scaler_standard"),
+        ("scaler", "scaler_log"),
+        ("discretizing", "discretizing_kbins"),
+        ("scaler", {"method": "scaler_timeanchor", "reference": "b"}),
+    ],
+)
+def test_a_method_that_does_not_suit_the_type_is_refused(step: str, method: Any) -> None:
+    """The prediction finds it already, from the schema alone, and names the column."""
+    schema = Schema.of("t", [Attribute("a", "string", category=True), Attribute("b", "datetime")])
+    plan = read_plan("demo", {"sequence": [step], "config": {step: {"a": method}}})
+    with pytest.raises(DataError, match="'a'"):
+        plan.processor(schema).predict()
+
+
+def test_columns_that_were_not_there_come_last() -> None:
+    """What a synthesizer adds is handed on as it is, after the columns that were there."""
+    data = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    processor = fitted(data, {})
+    made = processor.transform(data).assign(extra=[7, 8])[["extra", "b", "a"]]
+    back = processor.inverse_transform(made)
+    assert list(back) == ["a", "b", "extra"]
+    assert back["extra"].tolist() == [7, 8]
+
+
+def test_columns_that_are_gone_are_named() -> None:
+    """A table without a column that is needed is refused by name."""
+    data = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    processor = fitted(data, {})
+    with pytest.raises(DataError, match="lacks 1 of the 2 columns that the Preprocessor left: 'b'"):
+        processor.inverse_transform(pd.DataFrame({"a": [0.0]}))
+
+
+def test_columns_without_any_step_get_their_type_back() -> None:
+    """A synthesizer's floats become integers, truth values and categories as they were."""
+    data = pd.DataFrame({
+        "i": [1, 2],
+        "b": [True, False],
+        "c": pd.Categorical(["x", "y"]),
+        "t": pd.to_datetime(["2024-01-01", "2024-01-02"]),
+    })
+    processor = fitted(data, {"sequence": ["missing"]})
+    made = pd.DataFrame({
+        "i": [1.6, 2.4], "b": [0.9, 0.1], "c": ["y", "w"], "t": ["2024-01-01", "2024-01-02"]
+    })
+    back = processor.inverse_transform(made)
+    assert back.dtypes.tolist() == data.dtypes.tolist()
+    assert back["i"].tolist() == [2, 2]
+    assert back["b"].tolist() == [True, False]
+    assert back["c"].tolist()[0] == "y"
+    assert pd.isna(back["c"][1])
+
+
+def test_an_empty_table_is_refused() -> None:
+    """There is nothing to learn from no rows, or from no columns."""
+    for data in (pd.DataFrame({"a": []}), pd.DataFrame(index=[0, 1])):
+        with pytest.raises(DataError, match="there is nothing to process"):
+            fitted(data, {})
+
+
+def test_an_unfitted_processor_says_so() -> None:
+    """Neither direction works before `fit`."""
+    processor = read_plan("demo", {}).processor(Schema("t", {"a": Attribute("a", "float64")}))
+    with pytest.raises(UnexecutedError, match="has not been fitted"):
+        processor.transform(pd.DataFrame({"a": [1.0]}))
+    with pytest.raises(UnexecutedError, match="has not been fitted"):
+        processor.inverse_transform(pd.DataFrame({"a": [1.0]}))
+
+
+def test_a_synthetic_table_without_rows_comes_back_without_rows() -> None:
+    """No step needs a row to take its change back."""
+    data = pd.DataFrame({"a": [1.0, None], "b": ["x", "y"], "t": pd.to_datetime(["2024"] * 2)})
+    processor = fitted(
+        data, {"sequence": ["missing", "encoder", "scaler"], "encoder": {"b": "encoder_onehot"}}
+    )
+    back = processor.inverse_transform(processor.transform(data).iloc[:0])
+    assert back.shape == (0, 3)
+    assert back.dtypes.tolist() == data.dtypes.tolist()

@@ -198,6 +198,17 @@ def test_a_file_is_replaced_whole_or_not_at_all(folder: Path) -> None:
     assert files(folder) == {"report.csv": "before"}
 
 
+def test_who_reads_the_former_file_meanwhile_reads_all_of_it(folder: Path) -> None:
+    """The new file takes the place of the old one; it is not written into it."""
+    path = folder / "report.csv"
+    path.write_text("before")
+    with path.open() as reader:
+        with replacing(path) as file:
+            file.write("after")
+        assert reader.read() == "before"
+    assert files(folder) == {"report.csv": "after"}
+
+
 # save_report
 
 

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -360,6 +360,8 @@ def test_timings_as_csv_have_a_header_even_without_a_record() -> None:
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
+@example(name='a,"b"', context={"my \n": 1})
+@example(name="a\rb", context={})
 @given(name=NAMES, context=st.dictionaries(NAMES.map("my {}".format), st.integers()))
 def test_machines_read_back_what_was_recorded(name: str, context: dict[str, int]) -> None:
     """Commas, quotes, line ends and control characters in a name survive both formats."""

@@ -353,6 +353,28 @@ def test_state_that_adapters_share(cars: Schema) -> None:
     assert status.get_metadata() is cars
 
 
+def test_a_check_is_forgotten_with_the_execution_that_made_it(cars: Schema) -> None:
+    """A later experiment that checks nothing does not inherit the former one's result."""
+
+    class Checking(TableAdapter):
+        found: dict[str, Any] | None = {"pass_rate": 0.5}
+
+        def get_validation_result(self) -> dict[str, Any] | None:
+            return self.found
+
+    status = Status(Pipeline("Loader", "Constrainer"))
+    status.put("Loader", "a", TableAdapter(cars))
+    status.put("Constrainer", "check", Checking(cars))
+    assert status.get_validation_result("Constrainer") == {"pass_rate": 0.5}
+    fixing = Checking(cars)
+    fixing.found = None
+    status.put("Constrainer", "fix", fixing)
+    assert status.get_validation_result() is None
+    status.put("Constrainer", "check", Checking(cars))
+    status.put("Loader", "b", TableAdapter(cars))
+    assert status.get_validation_result() is None
+
+
 def test_what_an_adapter_raises_in_put_reaches_the_caller(cars: Schema) -> None:
     """The very same exception comes out, and the execution is on record as failed."""
     problem = RuntimeError("no schema today")

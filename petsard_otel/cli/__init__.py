@@ -6,12 +6,11 @@ Reading the arguments imports nothing heavy; what a command needs is imported wh
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from petsard_otel.cli.exit_codes import FAILED, INTERRUPTED
+from petsard_otel.cli.interrupts import Interrupts
 from petsard_otel.cli.streams import forgiving_streams
 from petsard_otel.version import __version__
 
@@ -62,17 +61,20 @@ neither the results nor the exit code.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say, and return the exit code. Made to be a process's last call."""
+    interrupts = Interrupts()
     with forgiving_streams() as streams:
         try:
-            code = _run(arguments)
-        except KeyboardInterrupt:
-            _let_interrupts_end_the_process()
+            code = _run(arguments, interrupts)
+        except (Exception, KeyboardInterrupt):
+            if not interrupts.has_come:
+                raise
+            interrupts.end_process()
             sys.stderr.write(f"{PROGRAM}: error: interrupted\n")
             code = INTERRUPTED
         except SystemExit as stopped:
             # How argparse ends after --help, --version and bad usage.
             code = stopped.code if isinstance(stopped.code, int) else FAILED
-    _let_interrupts_end_the_process()
+    interrupts.end_process()
     for stream in streams:
         if stream.error is not None and not isinstance(stream.error, BrokenPipeError):
             problem = stream.error.strerror or type(stream.error).__name__
@@ -81,19 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     options = _parser().parse_args(arguments)
     # The one command so far; imported here, so that --help need not wait for it.
     from petsard_otel.cli.run import run
 
-    return run(options)
-
-
-def _let_interrupts_end_the_process() -> None:
-    """Have a further interrupt end the process on the spot: nothing is left to tidy."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return run(options, interrupts)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,7 +114,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    run.add_argument("config", metavar="CONFIG", help="path of the YAML file")
+    run.add_argument("config", type=_path, metavar="CONFIG", help="path of the YAML file")
     run.add_argument(
         "--format",
         choices=("table", "json", "csv"),
@@ -156,6 +151,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument(
         "--traceback", action="store_true", help="show where in the code a module failed"
     )
+
+
+def _path(text: str) -> str:
+    """Refuse the empty path, which an unset variable of a shell script leaves."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the path of a YAML file (found '')")
+    return text
 
 
 def _url(text: str) -> str:

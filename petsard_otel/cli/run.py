@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from petsard_otel.cli.export import Export
+    from petsard_otel.cli.interrupts import Interrupts
     from petsard_otel.executor import Executor
 
 MACHINE_FORMATS = {"json": timing_json, "csv": timing_csv}
 """The formats in which stdout holds the timing and nothing else."""
 
 
-def run(options: Namespace) -> int:
+def run(options: Namespace, interrupts: Interrupts) -> int:
     """Run a pipeline, print what came of it, and return the exit code."""
     errors = _console(sys.stderr)
     notices = Notices(errors)
@@ -46,6 +47,8 @@ def run(options: Namespace) -> int:
             progress = _progress(executor, errors, is_quiet=options.quiet)
             notices.before_each = progress.flush
             failure = _execute(executor, progress)
+            if failure is not None and interrupts.has_come:
+                failure = KeyboardInterrupt()
         if isinstance(failure, OSError) and progress.running is None:
             # No module had begun: what cannot be opened is the log that the configuration names.
             notices.error(f"Executor: the log cannot be written: {failure}")

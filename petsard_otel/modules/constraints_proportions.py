@@ -43,16 +43,23 @@ class ProportionRule(Parameters):
         """Count what `data` has and may have, where `num_rows` rows are wanted in the end.
 
         Raises:
-            DataError: A column is not there, or holds numbers or dates, which have no shares.
+            DataError: A column is not there, or holds numbers or dates, which have no shares, or
+                the original has no rows.
         """
+        if len(original) == 0:
+            raise DataError(
+                "there are no proportions to keep: no row of the original table keeps the other "
+                "constraints; loosen those, or leave field_proportions out"
+            )
         keys = pd.concat([self._keys(original), self._keys(data)], ignore_index=True)
         groups = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup().to_numpy()
         known, codes = groups[: len(original)], groups[len(original) :]
         values = int(groups.max()) + 1
-        shares = np.bincount(known, minlength=values) / max(len(original), 1)
+        shares = np.bincount(known, minlength=values) / len(original)
         least = np.floor(np.round((shares - self.tolerance) * num_rows, 9)).astype(np.int64)
         most = np.ceil(np.round((shares + self.tolerance) * num_rows, 9)).astype(np.int64)
-        return Quota(codes, np.clip(least, 0, None), np.clip(most, None, num_rows))
+        wanted = shares * num_rows
+        return Quota(codes, np.clip(least, 0, None), np.clip(most, None, num_rows), wanted)
 
     def __str__(self) -> str:
         fields = self.fields[0] if len(self.fields) == 1 else list(self.fields)
@@ -66,18 +73,19 @@ class ProportionRule(Parameters):
             if column.dtype.kind in "iufcmM":
                 raise DataError(
                     f"field_proportions keeps the shares of categories; column {column.name!r} "
-                    f"is of type {column.dtype}; declare it as a category in the Loader's schema"
+                    f"is of type {column.dtype}; declare it as text in the Loader's schema"
                 )
         return pd.DataFrame({i: column.astype(object) for i, column in enumerate(columns)})
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The value of each row, as a code, and how many rows each value must and may have."""
+    """The value of each row, as a code, and how many rows each value must, may and should have."""
 
     codes: NDArray[Any]
     least: Counts
     most: Counts
+    wanted: NDArray[np.float64]
 
     def excess(self) -> Rows:
         """Tell which rows come after as many of their value as there may be."""
@@ -130,29 +138,39 @@ def _counts(
 ) -> tuple[NDArray[Any], bool]:
     """Decide how many rows to take of each cell, a cell being one value for each rule.
 
-    As many as there may be, a row that a value falls short of counting as one that is missing: an
-    integer linear program over the cells' counts, then the values' shortfalls.
+    In this order of weight: no value gets more rows than it may, there are as many rows and as
+    few values that fall short as can be, and shares are near those of the original. That is an
+    integer linear program over the cells' counts, then each value's shortfall and its distance.
     """
-    members = sparse.vstack(
+    takes = [
         sparse.csr_array(
             (np.ones(len(cells)), (cells[number], np.arange(len(cells)))),
             shape=(len(quota.most), len(cells)),
         )
         for number, quota in enumerate(quotas)
+    ]
+    members = sparse.vstack(takes)
+    least, most, wanted = (
+        np.concatenate([getattr(quota, name) for quota in quotas])
+        for name in ("least", "most", "wanted")
     )
-    least = np.concatenate([quota.least for quota in quotas])
-    most = np.concatenate([quota.most for quota in quotas])
-    shortfalls = sparse.eye_array(len(least))
-    total = np.concatenate([np.ones(len(cells)), np.zeros(len(least))])
+    same, none = sparse.eye_array(len(least)), sparse.csr_array((len(least), len(least)))
+    # A row more or less changes one distance for each rule, so that it outweighs them all.
+    weight = len(quotas) + 1
     solved = milp(
-        np.concatenate([-np.ones(len(cells)), np.ones(len(least))]),
-        integrality=np.ones(len(total)),
-        bounds=Bounds(0, np.concatenate([available, least])),
+        np.repeat([-weight, weight, 1.0], [len(cells), len(least), len(least)]),
+        integrality=np.repeat([1, 0], [len(cells), 2 * len(least)]),
+        bounds=Bounds(0, np.concatenate([available, least, np.full(len(least), np.inf)])),
         constraints=[
-            LinearConstraint(sparse.hstack([members, shortfalls]), least, np.inf),
-            LinearConstraint(sparse.hstack([members, 0 * shortfalls]), -np.inf, most),
-            LinearConstraint(total[np.newaxis], -np.inf, num_rows),
+            LinearConstraint(sparse.hstack([members, same, none]), least, np.inf),
+            LinearConstraint(sparse.hstack([members, none, none]), -np.inf, most),
+            LinearConstraint(sparse.hstack([members, none, same]), wanted, np.inf),
+            LinearConstraint(sparse.hstack([members, none, -same]), -np.inf, wanted),
+            LinearConstraint(
+                np.repeat([1.0, 0.0], [len(cells), 2 * len(least)])[np.newaxis], -np.inf, num_rows
+            ),
         ],
     )
-    counts, lacking = np.split(np.rint(solved.x).astype(np.int64), [len(cells)])
-    return counts, int(counts.sum()) == num_rows and not lacking.any()
+    counts = np.rint(solved.x[: len(cells)]).astype(np.int64)
+    is_complete = counts.sum() == num_rows and bool((members @ counts >= least).all())
+    return counts, bool(is_complete)

@@ -31,7 +31,8 @@ def resample(
     Args:
         data: A table of synthetic rows, the first to be chosen from.
         constraints: The rules, how many rows are wanted, and how many to draw at a time.
-        original: The table whose proportions are to be kept.
+        original: The table whose proportions are to be kept, as far as its rows keep the other
+            constraints: what those rule out can have no share.
         draw: Gives so many new rows of the same columns.
 
     Raises:
@@ -42,6 +43,8 @@ def resample(
     num_rows = constraints.target_rows or len(data)
     batch = max(1, int(num_rows * constraints.sampling_ratio))
     rules = constraints.field_proportions
+    if rules:
+        original = _enforced(original, constraints)
     choice = choose(_enforced(data, constraints), rules, original, num_rows)
     for trial in range(1, constraints.max_trials + 1):
         if choice.is_complete:

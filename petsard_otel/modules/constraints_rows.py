@@ -118,10 +118,10 @@ class NaNChange:
     def made(self, data: pd.DataFrame) -> pd.DataFrame:
         """Return the table with the change."""
         rows = self.rows(data)
-        if not rows.any():
-            return data
         if self.action != "copy":
-            return data.assign(**{self.changed: data[self.changed].mask(rows)})
+            return (
+                data.assign(**{self.changed: data[self.changed].mask(rows)}) if rows.any() else data
+            )
         column, other = data[self.column], data[self.other]
         fits = column.dtype.kind in "iuf" and other.dtype.kind == "f"
         if column.dtype != other.dtype and not fits:

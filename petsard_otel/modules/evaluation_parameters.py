@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from petsard_otel.modules.evaluation_scores import DEFAULT_METRICS, METRICS
 from petsard_otel.modules.parameters import Parameters, unknown_name
 
 TASK_TYPES = {
@@ -18,6 +17,50 @@ TASK_TYPES = {
     "cluster": "clustering",
 }
 """The spellings of a task that PETsARD accepts, in any case of letters."""
+
+DEFAULT_METRICS = {
+    "classification": (
+        "f1_score",
+        "roc_auc",
+        "accuracy",
+        "precision",
+        "recall",
+        "specificity",
+        "mcc",
+        "pr_auc",
+        "tp",
+        "tn",
+        "fp",
+        "fn",
+    ),
+    "regression": ("r2_score", "rmse"),
+    "clustering": ("silhouette_score",),
+}
+"""The metrics of each task that are computed where the configuration names none."""
+
+METRICS = {
+    "classification": (
+        *DEFAULT_METRICS["classification"],
+        "f2_score",
+        "f0.5_score",
+        "tpr",
+        "tnr",
+        "ppv",
+        "npv",
+        "fpr",
+        "fnr",
+        "fdr",
+        "for",
+        "sensitivity",
+        "informedness",
+        "markedness",
+        "prevalence",
+        "dor",
+    ),
+    "regression": ("r2_score", "mse", "mae", "rmse", "mape"),
+    "clustering": ("silhouette_score",),
+}
+"""Every metric of each task."""
 
 NEEDS_PETSARD = 'needs PETsARD itself; install it with: pip install "petsard-otel[petsard]"'
 """What is wrong with a value that only PETsARD can use."""

@@ -66,22 +66,26 @@ def privacy(
     generator = np.random.default_rng(random_state)
     given = {"ori": ori, "syn": syn}
     tables = align(given if control is None else {**given, "control": control})
-    held_back = tables.get("control", tables["ori"].iloc[:0])
-    records, in_train = _records(tables["ori"], held_back, generator)
-    space = _Space.of(records)
-    queries = min(QUERY_ROWS, max(MIN_QUERY_ROWS, QUERY_CELLS // records.size))
-    to_train, closest = space.closest(sample(tables["syn"], queries, generator), in_train)
-    control_to_train, _ = space.closest(sample(held_back, queries, generator), in_train)
-    expected = float(in_train.mean())
-    closer = float(in_train[closest].mean()) if len(held_back) else np.nan
+    known = tables.get("control", tables["ori"].iloc[:0])
+    train, held_back = _records(tables["ori"], known, generator)
+    space = _Space.over(train, held_back)
+    cells = (len(train) + len(held_back)) * train.shape[1]
+    queries = min(QUERY_ROWS, max(MIN_QUERY_ROWS, QUERY_CELLS // cells))
+    to_train, shares = space.closest(sample(tables["syn"], queries, generator), train, held_back)
+    nothing = held_back.iloc[:0]
+    control_to_train, _ = space.closest(sample(held_back, queries, generator), train, nothing)
+    closer, expected = float(shares.mean()), len(train) / (len(train) + len(held_back))
+    if held_back.empty:
+        closer = expected = float("nan")
     row = {
-        "Score": min(1.0, (1 - closer) / (1 - expected)) if len(held_back) else np.nan,
+        # In this order: the minimum of a number and NaN is the number, were it the other way.
+        "Score": min((1 - closer) / (1 - expected), 1.0),
         "closer_to_train": closer,
-        "closer_to_train_expected": expected if len(held_back) else np.nan,
+        "closer_to_train_expected": expected,
         "dcr_5th_percentile": _quantile(to_train, 0.05),
         "dcr_5th_percentile_control": _quantile(control_to_train, 0.05),
         "identical_rows": _share_contained(tables["syn"], tables["ori"]),
-        "identical_rows_control": _share_contained(held_back, tables["ori"]),
+        "identical_rows_control": _share_contained(known, tables["ori"]),
     }
     details = {
         "syn_to_ori": [_quantile(to_train, quantile) for quantile in QUANTILES],
@@ -94,65 +98,79 @@ def privacy(
 
 
 def _records(
-    ori: pd.DataFrame, held_back: pd.DataFrame, generator: np.random.Generator
-) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
-    """Mix training records and records held back, and tell which are for training.
-
-    The order is random, so that of records at the same distance each is the first as often.
-    """
-    share = min(1.0, RECORD_ROWS / (len(ori) + len(held_back)))
-    drawn = [sample(table, ceil(share * len(table)), generator) for table in (ori, held_back)]
-    order = generator.permutation(sum(len(table) for table in drawn))
-    return pd.concat(drawn, ignore_index=True).iloc[order], order < len(drawn[0])
+    ori: pd.DataFrame, control: pd.DataFrame, generator: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Draw the same share of both tables, so that they are `RECORD_ROWS` together at most."""
+    share = min(1.0, RECORD_ROWS / (len(ori) + len(control)))
+    train = sample(ori, ceil(share * len(ori)), generator)
+    return train, sample(control, ceil(share * len(control)), generator)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Space:
-    """Records among which the closest one is looked for, each column scaled to a length of 1."""
+    """The scale of every column of numbers: where its range begins, and how long it is."""
 
-    records: pd.DataFrame
     low: Floats
     length: Floats
 
     @classmethod
-    def of(cls, records: pd.DataFrame) -> _Space:
-        numbers = records[number_columns(records)]
+    def over(cls, train: pd.DataFrame, held_back: pd.DataFrame) -> _Space:
+        numbers = pd.concat([train, held_back])[number_columns(train)]
         low = numbers.min().fillna(0).to_numpy()
         length = numbers.max().fillna(0).to_numpy() - low
-        return cls(records, low, np.where(length > 0, length, 1.0))
+        return cls(low, np.where(length > 0, length, 1.0))
 
     def closest(
-        self, queries: pd.DataFrame, allowed: npt.NDArray[np.bool_]
-    ) -> tuple[Floats, npt.NDArray[np.intp]]:
-        """Return each query's distance to the closest allowed record, and the closest of all."""
-        numbers, labels = self._numbers(self.records), self._labels(self.records)
-        query_numbers, query_labels = self._numbers(queries), self._labels(queries)
-        # What is 0 everywhere, such as the marks of missing values, adds nothing to a distance.
-        used = numbers.any(axis=0) | query_numbers.any(axis=0)
-        numbers, query_numbers = numbers[:, used], query_numbers[:, used]
-        distances = np.empty(len(queries))
-        positions = np.empty(len(queries), dtype=np.intp)
-        block_rows = max(1, BLOCK_CELLS // len(self.records))
+        self, queries: pd.DataFrame, train: pd.DataFrame, held_back: pd.DataFrame
+    ) -> tuple[Floats, Floats]:
+        """Return each query's distance to `train`, and the share of `train` in what is closest.
+
+        The share is 1 or 0, but for a query with several closest records.
+        """
+        records = pd.concat([train, held_back])
+        distances, shares = np.empty(len(queries)), np.empty(len(queries))
+        block_rows = max(1, BLOCK_CELLS // len(records))
         for start in range(0, len(queries), block_rows):
             block = slice(start, start + block_rows)
-            found = np.zeros((len(query_labels[block]), len(self.records)))
-            if numbers.shape[1]:
-                found += cdist(query_numbers[block], numbers, "cityblock")
-            if labels.shape[1]:
-                found += cdist(query_labels[block], labels, "hamming") * labels.shape[1]
-            found /= self.records.shape[1]
-            positions[block] = found.argmin(axis=1)
-            distances[block] = found[:, allowed].min(axis=1)
-        return distances, positions
+            found = self._distances(queries.iloc[block], records)
+            distances[block] = found[:, : len(train)].min(axis=1)
+            shares[block] = _train_shares(found, len(train))
+        return distances, shares
 
-    def _numbers(self, table: pd.DataFrame) -> Floats:
+    def _distances(self, queries: pd.DataFrame, records: pd.DataFrame) -> Floats:
+        found: Floats = np.zeros((len(queries), len(records)))
+        labels = label_columns(records)
+        if labels:
+            found += cdist(
+                queries[labels].to_numpy(float), records[labels].to_numpy(float), "hamming"
+            )
+            found *= len(labels)
+        if self.low.size:
+            points, others = self._points(queries), self._points(records)
+            # What is 0 everywhere, such as the marks of missing values, adds nothing.
+            used = points.any(axis=0) | others.any(axis=0)
+            if used.any():
+                found += cdist(points[:, used], others[:, used], "cityblock")
+        found /= records.shape[1]
+        return found
+
+    def _points(self, table: pd.DataFrame) -> Floats:
         """Scale the numbers; a missing one is between 0.5 and 1 away from every other number."""
-        values = (table[number_columns(self.records)].to_numpy() - self.low) / self.length
+        values = (table[number_columns(table)].to_numpy() - self.low) / self.length
         missing = np.isnan(values)
-        return np.hstack([np.where(missing, 0.5, values), 0.5 * missing])
+        points: Floats = np.hstack([np.where(missing, 0.5, values), 0.5 * missing])
+        return points
 
-    def _labels(self, table: pd.DataFrame) -> Floats:
-        return table[label_columns(self.records)].to_numpy(dtype="float64")
+
+def _train_shares(distances: Floats, train_rows: int) -> Floats:
+    """Return, of the records closest to each query, the share that is for training."""
+    to_train = distances[:, :train_rows].min(axis=1)
+    to_control = distances[:, train_rows:].min(axis=1, initial=np.inf)
+    shares: Floats = (to_train < to_control).astype("float64")
+    tied = to_train == to_control
+    closest = distances[tied] == to_train[tied, np.newaxis]
+    shares[tied] = closest[:, :train_rows].sum(axis=1) / closest.sum(axis=1)
+    return shares
 
 
 def _quantile(distances: Floats, quantile: float) -> float:

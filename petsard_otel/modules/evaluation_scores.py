@@ -19,50 +19,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Classes = npt.NDArray[np.int64]
 
-DEFAULT_METRICS = {
-    "classification": (
-        "f1_score",
-        "roc_auc",
-        "accuracy",
-        "precision",
-        "recall",
-        "specificity",
-        "mcc",
-        "pr_auc",
-        "tp",
-        "tn",
-        "fp",
-        "fn",
-    ),
-    "regression": ("r2_score", "rmse"),
-    "clustering": ("silhouette_score",),
-}
-"""The metrics of each task that are computed where the configuration names none."""
-
-METRICS = {
-    "classification": (
-        *DEFAULT_METRICS["classification"],
-        "f2_score",
-        "f0.5_score",
-        "tpr",
-        "tnr",
-        "ppv",
-        "npv",
-        "fpr",
-        "fnr",
-        "fdr",
-        "for",
-        "sensitivity",
-        "informedness",
-        "markedness",
-        "prevalence",
-        "dor",
-    ),
-    "regression": ("r2_score", "mse", "mae", "rmse", "mape"),
-    "clustering": ("silhouette_score",),
-}
-"""Every metric of each task."""
-
 SILHOUETTE_ROWS = 5_000
 """Rows at most for the silhouette score, whose cost grows with their square."""
 

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     Tables = dict[str, pd.DataFrame]
     Scores = dict[str, float]
 
-TRAIN_ROWS = 10_000
-"""Rows at most that a model is trained on."""
+ROWS = 10_000
+"""Rows of each table at most that models are trained and tested on."""
 
 MAX_CLASSES = 50
 """Classes of a target at most."""
@@ -87,8 +87,7 @@ def utility(
     if parameters.task_type != "clustering":
         aligned = _with_target(aligned, parameters.target)
     generator = np.random.default_rng(parameters.random_state)
-    for name in trained.values():
-        aligned[name] = sample(aligned[name], TRAIN_ROWS, generator)
+    aligned = {name: sample(table, ROWS, generator) for name, table in aligned.items()}
     score = _TASKS[str(parameters.task_type)]
     # One thread: the same result on every machine, and on a busy one up to 40 times faster than
     # threads that wait for each other.
@@ -132,7 +131,7 @@ def _classify(
         model.fit(features[name], known)
         probabilities = np.zeros((len(true), len(classes)))
         probabilities[:, model.classes_] = model.predict_proba(features[tested])
-        yield classification_scores(true, model.predict(features[tested]), probabilities)
+        yield classification_scores(true, probabilities.argmax(axis=1), probabilities)
 
 
 def _regress(

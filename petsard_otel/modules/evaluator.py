@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from petsard_otel.exceptions import ConfigError, UnexecutedError
-from petsard_otel.modules.evaluation_fidelity import fidelity
 from petsard_otel.modules.evaluation_parameters import (
     TASK_TYPES,
     EvaluatorParameters,
     MLUtilityParameters,
 )
-from petsard_otel.modules.evaluation_privacy import privacy
-from petsard_otel.modules.evaluation_utility import utility
 from petsard_otel.modules.parameters import needs_petsard, read_parameters, unknown_name
 from petsard_otel.telemetry.spans import step_span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from petsard_otel.status import Status
 
@@ -54,6 +51,7 @@ class EvaluatorAdapter:
         self._method = self._check_method(parameters.get("method", "default"))
         model = MLUtilityParameters if self._method == "mlutility" else EvaluatorParameters
         self._parameters = read_parameters(model, "Evaluator", experiment, parameters)
+        self._evaluate = _evaluation(self._method, self._parameters)
         self._result: dict[str, pd.DataFrame] | None = None
 
     def set_input(self, status: Status) -> dict[str, pd.DataFrame]:
@@ -105,14 +103,6 @@ class EvaluatorAdapter:
             raise UnexecutedError(f"Evaluator[{self._experiment}] has not run yet")
         return self._result
 
-    def _evaluate(self, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-        seed = self._parameters.random_state
-        if isinstance(self._parameters, MLUtilityParameters):
-            return utility(tables, self._parameters)
-        if self._method == "privacy":
-            return privacy(tables["ori"], tables["syn"], tables.get("control"), random_state=seed)
-        return fidelity(tables["ori"], tables["syn"], random_state=seed)
-
     def _needs_control(self) -> bool:
         parameters = self._parameters
         return (
@@ -138,3 +128,27 @@ class EvaluatorAdapter:
 
     def _error(self, message: str) -> ConfigError:
         return ConfigError(message, module="Evaluator", experiment=self._experiment, key="method")
+
+
+def _evaluation(
+    method: str, parameters: EvaluatorParameters
+) -> Callable[[Mapping[str, pd.DataFrame]], dict[str, pd.DataFrame]]:
+    """Return what a method does to the tables.
+
+    Its libraries are imported here, where they are needed, and not in `run`, where they would
+    count as time of the evaluation.
+    """
+    seed = parameters.random_state
+    if isinstance(parameters, MLUtilityParameters):
+        from petsard_otel.modules.evaluation_utility import utility
+
+        return lambda tables: utility(tables, parameters)
+    if method == "privacy":
+        from petsard_otel.modules.evaluation_privacy import privacy
+
+        return lambda tables: privacy(
+            tables["ori"], tables["syn"], tables.get("control"), random_state=seed
+        )
+    from petsard_otel.modules.evaluation_fidelity import fidelity
+
+    return lambda tables: fidelity(tables["ori"], tables["syn"], random_state=seed)

@@ -135,6 +135,7 @@ class Processor:
         Raises:
             DataError: There are no rows, or a step cannot work on a column.
         """
+        self.predict()
         if data.empty:
             raise DataError(
                 f"there is nothing to process: {len(data)} rows, {len(data.columns)} columns"

@@ -111,7 +111,7 @@ class TimeDistance(Step):
 
         A distance whose sign was dropped is taken as one into the future.
         """
-        reference = _times(columns[self._reference], self.method).dt.as_unit("us")
+        reference = _times(columns[self._reference], self.method)
         changed: Columns = {}
         for name, line in self._lines.items():
             distances = columns[name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -145,11 +145,14 @@ def _family(attribute: Attribute) -> str | None:
 
 
 def _times(column: pd.Series[Any], method: str) -> pd.Series[Any]:
-    """Return dates, times or text as pandas' own times."""
+    """Return dates, times or text as pandas' own times, to the microsecond."""
     try:
         if kind_of(column) is None:
-            return pd.to_datetime(column, format="ISO8601")
-        return pd.to_datetime(column.astype(object) if column.dtype.kind == "O" else column)
+            times = pd.to_datetime(column, format="ISO8601")
+        else:
+            times = pd.to_datetime(column.astype(object) if column.dtype.kind == "O" else column)
+        # In nanoseconds a distance of three centuries would not fit.
+        return times.dt.as_unit("us")
     except (TypeError, ValueError):
         raise DataError(
             f"{method}: column {column.name!r} holds something that is not a date such as "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from petsard_otel.records import TimingRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-
-    from petsard_otel.records import TimingRecord
 
 COLUMNS = (
     "record_id",
@@ -38,21 +37,23 @@ def timing_frame(records: Sequence[TimingRecord]) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    start = np.fromiter(map(attrgetter("start_time_ns"), records), np.int64, len(records))
-    end = np.fromiter(map(attrgetter("end_time_ns"), records), np.int64, len(records))
-    made = {
-        "start_time": pd.DatetimeIndex(start.view("M8[ns]"), tz="UTC"),
-        "end_time": pd.DatetimeIndex(end.view("M8[ns]"), tz="UTC"),
-        "duration_seconds": (end - start) / 1e9,
-    }
-    columns = {
-        name: made[name]
-        if name in made
-        else pd.array(list(map(attrgetter(name), records)), dtype="str")
-        for name in COLUMNS
-    }
-    contexts = [dict(record.context_items) for record in records if record.context_items]
-    for key in dict.fromkeys(key for context in contexts for key in context):
+    # Whatever this pandas makes of text: `str` from version 3, `object` before.
+    text = pd.Series([""]).dtype
+    values = dict(zip(TimingRecord._fields, zip(*records, strict=True), strict=False))
+    start = np.array(values.get("start_time_ns", ()), np.int64)
+    end = np.array(values.get("end_time_ns", ()), np.int64)
+    columns: dict[str, Any] = {}
+    for name in COLUMNS:
+        if name == "start_time":
+            columns[name] = pd.DatetimeIndex(start.view("M8[ns]"), tz="UTC")
+        elif name == "end_time":
+            columns[name] = pd.DatetimeIndex(end.view("M8[ns]"), tz="UTC")
+        elif name == "duration_seconds":
+            columns[name] = (end - start) / 1e9
+        else:
+            columns[name] = pd.array(list(values.get(name, ())), dtype=text)
+    items = values.get("context_items", ())
+    for key in dict.fromkeys(key for item in items for key, _ in item):
         if key not in columns:
-            columns[key] = [dict(record.context_items).get(key) for record in records]
+            columns[key] = [dict(item).get(key) for item in items]
     return pd.DataFrame(columns)
