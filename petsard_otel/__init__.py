@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.version import __version__
+from petsard_otel.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from petsard_otel.adapter import Adapter

@@ -167,9 +167,7 @@ class Executor:
 
     def _new_status(self) -> Status:
         tracer_provider, meter_provider = self._providers
-        return Status(
-            self.config, tracer_provider=tracer_provider, meter_provider=meter_provider
-        )
+        return Status(self.config, tracer_provider=tracer_provider, meter_provider=meter_provider)
 
     def _progress(self, number: int, total: int, execution: Execution) -> Progress:
         before = self.sequence[: self.sequence.index(execution.module)]

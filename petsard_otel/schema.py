@@ -269,9 +269,7 @@ def diff(before: Schema, after: Schema) -> SchemaDiff:
         if previous.type_label != attribute.type_label:
             retyped.append(FieldChange(name, previous.type_label, attribute.type_label))
         if previous.nullable != attribute.nullable:
-            nullability.append(
-                FieldChange(name, _nullability(previous), _nullability(attribute))
-            )
+            nullability.append(FieldChange(name, _nullability(previous), _nullability(attribute)))
     return SchemaDiff(
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
@@ -371,10 +369,11 @@ def _column_type(column: pd.Series[Any]) -> tuple[str, bool]:
     if isinstance(dtype, pd.StringDtype):
         return "string", False
     kind = getattr(dtype, "kind", "O")
+    bits = getattr(dtype, "itemsize", 0) * 8
     if kind == "b":
         return "boolean", False
     if kind in "iuf":
-        return f"{_NUMBER_KINDS[kind]}{dtype.itemsize * 8}", False
+        return f"{_NUMBER_KINDS[kind]}{bits}", False
     if kind == "M":
         zone = getattr(dtype, "tz", None)
         return ("datetime" if zone is None else f"datetime[{zone}]"), False

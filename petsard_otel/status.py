@@ -80,7 +80,7 @@ class Status:
             ("max_changes", max_changes),
             ("max_timings", max_timings),
         ):
-            if not isinstance(limit, int) or limit < 0:
+            if type(limit) is not int or limit < 0:
                 raise ConfigError(f"{name} is a whole number from 0 (found {limit!r})")
         self.config = config
         self.sequence: list[str] = list(config.sequence)
@@ -261,7 +261,7 @@ class Status:
             for name in self.sequence[self._positions[module] + 1 :]:
                 self.status.pop(name, None)
                 self._validation_results.pop(name, None)
-        cls: type[Any] = type(adapter)
+        cls: Any = type(adapter)
         operator: Any = adapter
         if describes_schema(cls):
             try:
@@ -305,7 +305,8 @@ class Status:
             ConfigError: There is no such module in the sequence.
         """
         if module is None:
-            return {name: self.status[name]["expt"] for name in self.sequence if name in self.status}
+            executed = [name for name in self.sequence if name in self.status]
+            return {name: self.status[name]["expt"] for name in executed}
         path = self.sequence[: self._position(module) + 1]
         return {name: self._executed(name)["expt"] for name in path}
 
@@ -395,7 +396,7 @@ class Status:
     @property
     def schema_inferencer(self) -> Any:
         """What predicts a Preprocessor's output schema from a schema and a configuration."""
-        from petsard_otel.modules.preprocessor import SchemaInferencer
+        from petsard_otel.modules.inference import SchemaInferencer
 
         return SchemaInferencer()
 
@@ -486,12 +487,14 @@ class Status:
     def _lineage_of(self, module: str) -> SchemaLineage:
         schema = self.metadata.get(module)
         received = self.get_received_schema(module)
-        has_both = isinstance(schema, Schema) and isinstance(received, Schema)
+        difference = None
+        if isinstance(schema, Schema) and isinstance(received, Schema):
+            difference = self._store.diff(received, schema)
         return SchemaLineage(
             module_name=module,
             experiment_name=self.status[module]["expt"],
             schema=schema,
-            diff=self._store.diff(received, schema) if has_both else None,
+            diff=difference,
         )
 
     def get_timing_records(self, module: str | None = None) -> tuple[TimingRecord, ...]:

@@ -118,9 +118,7 @@ class StatusStore:
                     self._structures.setdefault(schema.hash, schema)
         return reference
 
-    def add(
-        self, record: ModuleExecution | StepExecution | RunExecution | SchemaPart
-    ) -> None:
+    def add(self, record: ModuleExecution | StepExecution | RunExecution | SchemaPart) -> None:
         """Take in one record."""
         with self._lock:
             if isinstance(record, ModuleExecution):

@@ -72,7 +72,12 @@ class Recorded:
     @property
     def spans(self) -> dict[str, Any]:
         """The exported spans by name; for two of one name the later."""
-        return {span.name: span for span in self.exporter.get_finished_spans()}
+        return {span.name: span for span in self.exported}
+
+    @property
+    def exported(self) -> list[Any]:
+        """All exported spans, as they ended."""
+        return list(self.exporter.get_finished_spans())
 
 
 @pytest.fixture

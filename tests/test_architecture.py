@@ -13,8 +13,7 @@ import petsard_otel
 
 ROOT = Path(petsard_otel.__file__).parent
 FILES = {
-    path.relative_to(ROOT).with_suffix("").as_posix(): path
-    for path in sorted(ROOT.rglob("*.py"))
+    path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.py"))
 }
 
 LEAVES = {"exceptions", "attributes", "settings", "version"}
@@ -115,7 +114,7 @@ def test_heavy_libraries_are_imported_late(name: str) -> None:
                                        ["-m", "petsard_otel", "--help"]])  # fmt: skip
 def test_importing_the_package_imports_nothing_heavy(arguments: list[str]) -> None:
     """`import petsard_otel` and `--help` answer at once."""
-    found = subprocess.run(  # noqa: S603  our own interpreter
+    found = subprocess.run(
         [sys.executable, "-X", "importtime", *arguments],
         capture_output=True,
         text=True,

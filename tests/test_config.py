@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -12,6 +11,9 @@ from hypothesis import strategies as st
 
 from petsard_otel import Config, ConfigError
 from petsard_otel.config import MODULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def executions(config: Config) -> list[str]:
@@ -91,8 +93,8 @@ def test_a_dict_is_not_changed() -> None:
     [
         ("", "the configuration is empty; give the path of a YAML file or YAML text"),
         ("nope.yaml", "there is no file 'nope.yaml' in '"),
-        ("- a\n- b\n", "line 1: expected modules with their experiments (`Loader:` and so on), "
-                       "found a list"),
+        ("- a\n- b\n",
+         "expected modules with their experiments (`Loader:` and so on), found a list"),
         ("Loader", "found str"),
         ("Loader:\n\ta: {}\n", "line 2: YAML is indented by spaces, and this line has a tab"),
         ("Loader:\n  a: {}\n  b: {}\n  a: {}\n",
@@ -106,10 +108,10 @@ def test_a_dict_is_not_changed() -> None:
          "line 2: Loader[1]: an experiment's name is text; write '1' in quotes (found int)"),
         ("Loader:\n  '': {}\n", "line 2: Loader[]: an experiment's name is empty"),
         ("Loader:\n  a_[x]: {}\n", "line 2: Loader[a_[x]]: an experiment's name must not end in"),
-        ("Loader:\n  a:\n", "line 2: Loader[a]: expected parameters such as `method: default`, "
-                            "found nothing"),
-        ("Loader:\n  a: 3\n", "line 2: Loader[a]: expected parameters such as `method: default`, "
-                              "found int"),
+        ("Loader:\n  a:\n",
+         "line 2: Loader[a]: expected parameters such as `method: default`, found nothing"),
+        ("Loader:\n  a: 3\n",
+         "line 2: Loader[a]: expected parameters such as `method: default`, found int"),
         ("Loader:\n  a:\n    1: x\n", "line 3: Loader[a].1: a parameter's name is text, found int"),
         ("Splitter:\n  s:\n    num_samples: many\n",
          "line 3: Splitter[s].num_samples: expected a whole number from 1, found 'many'"),

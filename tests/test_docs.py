@@ -90,7 +90,7 @@ def test_every_question_of_a_status_is_documented() -> None:
 
 def test_every_option_of_the_command_is_documented() -> None:
     """What `run --help` offers is in the README, and no more."""
-    found = subprocess.run(  # noqa: S603  our own interpreter
+    found = subprocess.run(
         [sys.executable, "-m", "petsard_otel", "run", "--help"],
         capture_output=True,
         text=True,
@@ -102,7 +102,8 @@ def test_every_option_of_the_command_is_documented() -> None:
     assert {option for option in options if option not in README} == set()
 
 
-def test_the_readmes_python_runs_as_written(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_the_readmes_python_runs_as_written() -> None:
     """Every Python block runs, one after the other, beside the examples."""
     names: dict[str, Any] = {}
     for block in blocks(README, "python"):
@@ -135,7 +136,8 @@ def test_the_readmes_commands_run_as_written(project: Path) -> None:
     assert header.startswith("record_id,module_name,experiment_name,step_name,")
 
 
-def test_the_readmes_configuration_is_one(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_the_readmes_configuration_is_one() -> None:
     """The YAML that is shown can be run."""
     shown = blocks(README, "yaml")
     assert len(shown) == 1

@@ -15,10 +15,11 @@ import pytest
 from opentelemetry import trace as trace_api
 
 from petsard_otel import ConfigError, Executor
-from petsard_otel.executor import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from petsard_otel.executor import Progress
 
     from .conftest import Recorded
 
@@ -56,13 +57,13 @@ def config(table: Path) -> dict[str, Any]:
 
 def test_the_first_example_of_the_readme(config: dict[str, Any]) -> None:
     """Results, timing, summary and snapshots are there after a run."""
-    exec = Executor(config)
-    assert exec.is_execution_completed() is False
-    exec.run()
-    results = exec.get_result()
-    timing = exec.get_timing()
-    summary = exec.status.get_status_summary()
-    snapshots = exec.status.get_snapshots()
+    executor = Executor(config)
+    assert executor.is_execution_completed() is False
+    executor.run()
+    results = executor.get_result()
+    timing = executor.get_timing()
+    summary = executor.status.get_status_summary()
+    snapshots = executor.status.get_snapshots()
 
     prefix = "Loader[people]_Splitter[half_[1-1]]_Preprocessor[encode]_Synthesizer"
     assert list(results) == [
@@ -85,19 +86,19 @@ def test_the_first_example_of_the_readme(config: dict[str, Any]) -> None:
     assert [snapshot.module_name for snapshot in snapshots] == modules
     assert [snapshot.rows for snapshot in snapshots][:3] == [60, 30, 30]
     assert (summary["state"], summary["total_snapshots"]) == ("completed", 7)
-    assert exec.is_execution_completed() is True
+    assert executor.is_execution_completed() is True
 
 
 def test_the_second_example_of_the_readme(config: dict[str, Any]) -> None:
     """A module's schema can be counted, and snapshots have times."""
-    exec = Executor(config)
-    exec.run()
+    executor = Executor(config)
+    executor.run()
 
-    loader_schema = exec.status.get_metadata("Loader")
+    loader_schema = executor.status.get_metadata("Loader")
     assert len(loader_schema.attributes) == 3
     seen = [
         (f"{snapshot.module_name}[{snapshot.experiment_name}]", snapshot.timestamp)
-        for snapshot in exec.status.get_snapshots()
+        for snapshot in executor.status.get_snapshots()
     ]
     assert seen[0][0] == "Loader[people]"
     assert [time for _, time in seen] == sorted(time for _, time in seen)
@@ -107,28 +108,28 @@ def test_the_third_example_of_the_readme(
     config: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The Preprocessor's schema is predicted, and the prediction came true."""
-    exec = Executor(config)
-    assert exec.get_inferred_schema("Preprocessor") is None
-    exec.run()
+    executor = Executor(config)
+    assert executor.get_inferred_schema("Preprocessor") is None
+    executor.run()
 
-    inferred = exec.get_inferred_schema("Preprocessor")
+    inferred = executor.get_inferred_schema("Preprocessor")
     assert inferred is not None
     assert inferred.id == "people"
-    assert inferred.hash == exec.status.get_metadata("Preprocessor").hash
-    assert [c.module_name for c in exec.status.get_change_history()] == [
+    assert inferred.hash == executor.status.get_metadata("Preprocessor").hash
+    assert [c.module_name for c in executor.status.get_change_history()] == [
         "Preprocessor",
         "Postprocessor",
         "Postprocessor",
     ]
-    assert exec.get_inferred_schema("Loader") is None
+    assert executor.get_inferred_schema("Loader") is None
     assert caplog.messages == []
 
 
 def test_the_fourth_example_of_the_readme(config: dict[str, Any]) -> None:
     """Durations can be summed: by module they add up to no more than the run."""
-    exec = Executor(config)
-    exec.run()
-    timing = exec.get_timing()
+    executor = Executor(config)
+    executor.run()
+    timing = executor.get_timing()
 
     by_module = timing.groupby("module_name")["duration_seconds"].sum()
     by_experiment = (
@@ -136,10 +137,10 @@ def test_the_fourth_example_of_the_readme(config: dict[str, Any]) -> None:
         .groupby("experiment_name")["duration_seconds"]
         .sum()
     )
-    assert 0 < by_module.sum() <= exec.status.get_status_summary()["duration_seconds"]
+    assert 0 < by_module.sum() <= executor.status.get_status_summary()["duration_seconds"]
     assert list(by_experiment.index) == ["one", "two"]
     assert by_experiment.sum() == pytest.approx(by_module["Synthesizer"])
-    steps = exec.status.get_timing_report_data(steps=True)
+    steps = executor.status.get_timing_report_data(steps=True)
     assert {"load", "split", "fit", "transform", "sample", "inverse_transform"} <= set(
         steps["step_name"]
     )
@@ -151,10 +152,10 @@ def test_a_run_is_one_trace_at_the_users_provider(
     config: dict[str, Any], recorded: Recorded
 ) -> None:
     """The spans of a real run are at the provider that was handed over, and nowhere else."""
-    exec = Executor(config, tracer_provider=recorded.provider)
-    exec.run()
+    executor = Executor(config, tracer_provider=recorded.provider)
+    executor.run()
 
-    spans = recorded.exporter.get_finished_spans()
+    spans = recorded.exported
     assert len({span.context.trace_id for span in spans}) == 1
     assert [span.name for span in spans if span.parent is None] == ["petsard run"]
     assert {"Synthesizer[one]", "Synthesizer.fit", "Splitter[half]"} <= {s.name for s in spans}
@@ -166,34 +167,34 @@ def test_a_run_is_one_trace_at_the_users_provider(
     assert str(config["Loader"]["people"]["filepath"]) not in text
 
 
-def test_a_failing_module_leaves_what_finished(config: dict[str, Any], table: Path) -> None:
+def test_a_failing_module_leaves_what_finished(config: dict[str, Any]) -> None:
     """The exception reaches the caller as it is, and the Status tells how far it came."""
     config["Preprocessor"] = {
         "encode": {"method": "custom", "config": {"scaler": {"height": "scaler_standard"}}}
     }
-    exec = Executor(config)
+    executor = Executor(config)
 
     with pytest.raises(Exception, match="height") as caught:
-        exec.run()
+        executor.run()
 
     assert type(caught.value).__name__ == "DataError"
     assert caught.value.__cause__ is None
-    assert exec.is_execution_completed() is False
-    summary = exec.status.get_status_summary()
+    assert executor.is_execution_completed() is False
+    summary = executor.status.get_status_summary()
     assert (summary["state"], summary["failed_modules"]) == ("failed", ("Preprocessor",))
-    assert list(exec.get_timing()["status"]) == ["success", "success", "error"]
-    assert len(exec.status.get_result("Loader")) == ROWS
-    assert exec.get_result() == {}
-    failed = exec.status.get_snapshots("Preprocessor")[0]
+    assert list(executor.get_timing()["status"]) == ["success", "success", "error"]
+    assert len(executor.status.get_result("Loader")) == ROWS
+    assert executor.get_result() == {}
+    failed = executor.status.get_snapshots("Preprocessor")[0]
     assert failed.error_type == "petsard_otel.exceptions.DataError"
-    assert failed.metadata_before is exec.status.get_metadata("Splitter")
+    assert failed.metadata_before is executor.status.get_metadata("Splitter")
 
 
 def test_an_interrupt_in_a_module_cancels_the_run(tmp_path: Path) -> None:
     """^C in the middle of a long Preprocessor ends the run as cancelled."""
     large = tmp_path / "large.csv"
     pd.DataFrame({name: range(200_000) for name in "abcd"}).to_csv(large, index=False)
-    exec = Executor(
+    executor = Executor(
         {
             "Loader": {"large": {"filepath": str(large)}},
             "Preprocessor": {"slow": {"method": "custom", "sequence": ["outlier"],
@@ -208,14 +209,14 @@ def test_an_interrupt_in_a_module_cancels_the_run(tmp_path: Path) -> None:
     former = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            exec.run(progress=interrupt)
+            executor.run(progress=interrupt)
     finally:
         signal.signal(signal.SIGALRM, former)
 
-    summary = exec.status.get_status_summary()
+    summary = executor.status.get_status_summary()
     assert (summary["state"], summary["failed_modules"]) == ("cancelled", ("Preprocessor",))
-    assert list(exec.get_timing()["status"]) == ["success", "cancelled"]
-    assert len(exec.status.get_result("Loader")) == 200_000
+    assert list(executor.get_timing()["status"]) == ["success", "cancelled"]
+    assert len(executor.status.get_result("Loader")) == 200_000
 
 
 def test_progress_is_told_before_each_execution(config: dict[str, Any]) -> None:
@@ -243,15 +244,15 @@ def test_progress_is_told_before_each_execution(config: dict[str, Any]) -> None:
 
 def test_a_second_run_begins_anew(config: dict[str, Any]) -> None:
     """Running again gives the same results under another run id; the first Status stays."""
-    exec = Executor(config)
-    exec.run()
-    first, results = exec.status, exec.get_result()
-    exec.run()
+    executor = Executor(config)
+    executor.run()
+    first, results = executor.status, executor.get_result()
+    executor.run()
 
-    assert exec.status is not first
-    assert exec.status.run_id != first.run_id
-    assert len(first.get_snapshots()) == len(exec.status.get_snapshots()) == 7
-    for path, table in exec.get_result().items():
+    assert executor.status is not first
+    assert executor.status.run_id != first.run_id
+    assert len(first.get_snapshots()) == len(executor.status.get_snapshots()) == 7
+    for path, table in executor.get_result().items():
         assert list(table.columns) == list(results[path].columns)
 
 
@@ -265,10 +266,10 @@ def test_the_engine_is_one_of_three(config: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("module", "parameters", "message"),
     [
-        ("Loader", {"filepat": "x.csv"}, "Loader[people].filepat: unknown key 'filepat'; "
-                                         "did you mean 'filepath'?"),
-        ("Synthesizer", {"method": "defalt"}, "Synthesizer[people].method: unknown method "
-                                              "'defalt'; did you mean 'default'?"),
+        ("Loader", {"filepat": "x.csv"},
+         "Loader[people].filepat: unknown key 'filepat'; did you mean 'filepath'?"),
+        ("Synthesizer", {"method": "defalt"},
+         "Synthesizer[people].method: unknown method 'defalt'; did you mean 'default'?"),
         ("Splitter", {"train_split_ratio": "half"}, "Splitter[people].train_split_ratio: "),
     ],
 )  # fmt: skip
@@ -350,12 +351,12 @@ def test_two_executors_in_two_threads_never_mix(config: dict[str, Any]) -> None:
     for thread in threads:
         thread.join()
 
-    for exec, name in zip(executors, ("left", "right"), strict=True):
-        assert [s.experiment_name for s in exec.status.get_snapshots()] == [
+    for executor, name in zip(executors, ("left", "right"), strict=True):
+        assert [s.experiment_name for s in executor.status.get_snapshots()] == [
             "people", "half_[1-1]", "encode", name, "decode",
         ]  # fmt: skip
-        assert len({s.trace_id for s in exec.status.get_snapshots()}) == 1
-    ids = [s.trace_id for exec in executors for s in exec.status.get_snapshots()]
+        assert len({s.trace_id for s in executor.status.get_snapshots()}) == 1
+    ids = [s.trace_id for executor in executors for s in executor.status.get_snapshots()]
     assert len(set(ids)) == 2
 
 

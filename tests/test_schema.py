@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import datetime
+import datetime as dt
 import decimal
 import json
 import pickle
@@ -42,9 +42,9 @@ def test_a_table_is_read_column_by_column() -> None:
             "flag": [True, False],
             "nullable whole": pd.array([1, None], dtype="Int64"),
             "kind": pd.Categorical(["x", "y"]),
-            "when": pd.to_datetime(["2020-01-01", None]),
+            "when": [pd.Timestamp("2020-01-01"), pd.NaT],
             "zoned": pd.to_datetime(["2020-01-01", "2020-01-02"], utc=True),
-            "day": [datetime.date(2020, 1, 1), None],
+            "day": [dt.date(2020, 1, 1), None],
             "money": [decimal.Decimal(1), decimal.Decimal(2)],
             "arrow": pd.array([1.0, 2.0], dtype="double[pyarrow]"),
             "mixed": [1, "a"],

@@ -94,13 +94,11 @@ def grpc_endpoint() -> Iterator[tuple[str, Receiver]]:
     """Serve OTLP over gRPC."""
     receiver = Receiver()
 
-    def traces(request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:
+    def traces(request: ExportTraceServiceRequest, _: Any) -> ExportTraceServiceResponse:
         receiver.traces.append(request)
         return ExportTraceServiceResponse()
 
-    def metrics(
-        request: ExportMetricsServiceRequest, context: Any
-    ) -> ExportMetricsServiceResponse:
+    def metrics(request: ExportMetricsServiceRequest, _: Any) -> ExportMetricsServiceResponse:
         receiver.metrics.append(request)
         return ExportMetricsServiceResponse()
 
@@ -109,7 +107,7 @@ def grpc_endpoint() -> Iterator[tuple[str, Receiver]]:
         ("trace.v1.TraceService", traces, ExportTraceServiceRequest),
         ("metrics.v1.MetricsService", metrics, ExportMetricsServiceRequest),
     ):
-        handler = grpc.unary_unary_rpc_method_handler(
+        handler: Any = grpc.unary_unary_rpc_method_handler(
             export,
             request_deserializer=message.FromString,
             response_serializer=lambda response: response.SerializeToString(),
@@ -139,15 +137,15 @@ def test_a_run_arrives_over_http(http: tuple[str, Receiver], config: dict[str, A
     """Every span of a run is at the endpoint when the configuration is shut down."""
     endpoint, receiver = http
     configuration = configure(endpoint, service_name="nightly", protocol="http/protobuf")
-    exec = Executor(config)
-    exec.run()
+    executor = Executor(config)
+    executor.run()
     configuration.shutdown()
 
     assert {"petsard run", "Loader[t]", "Synthesizer[s]", "Synthesizer.fit"} <= set(receiver.spans)
     resource = receiver.traces[0].resource_spans[0].resource
     names = {entry.key: entry.value.string_value for entry in resource.attributes}
     assert names["service.name"] == "nightly"
-    ids = {s.span_id for s in exec.status.get_snapshots()}
+    ids = {s.span_id for s in executor.status.get_snapshots()}
     assert ids <= {span.span_id.hex() for span in receiver.spans.values()}
     assert configuration.delivery is not None
     assert (configuration.delivery.delivered, configuration.delivery.failed) == (
@@ -172,8 +170,8 @@ def test_metrics_of_a_run_arrive(http: tuple[str, Receiver], config: dict[str, A
     """Durations, rows and changes are counted by module and experiment."""
     endpoint, receiver = http
     configuration = configure(endpoint, protocol="http/protobuf")
-    exec = Executor(config)
-    exec.run()
+    executor = Executor(config)
+    executor.run()
     configuration.shutdown()
 
     points = receiver.points
@@ -186,7 +184,7 @@ def test_metrics_of_a_run_arrive(http: tuple[str, Receiver], config: dict[str, A
         ("petsard.experiment.name", "t"),
         ("petsard.module.name", "Loader"),
     ]
-    timing = exec.get_timing().set_index("module_name")["duration_seconds"]
+    timing = executor.get_timing().set_index("module_name")["duration_seconds"]
     assert loader.count == 1
     assert loader.sum == pytest.approx(timing["Loader"])
     assert max(loader.explicit_bounds) == 43200
@@ -201,12 +199,12 @@ def test_a_sampled_out_run_is_still_in_the_status(
     """What is not exported is recorded all the same."""
     endpoint, receiver = http
     configuration = configure(endpoint, protocol="http/protobuf", sample_ratio=0.0)
-    exec = Executor(config)
-    exec.run()
+    executor = Executor(config)
+    executor.run()
     configuration.shutdown()
 
     assert receiver.spans == {}
-    assert len(exec.status.get_snapshots()) == 2
+    assert len(executor.status.get_snapshots()) == 2
 
 
 def test_the_standard_variables_name_the_endpoint(
@@ -242,15 +240,15 @@ def test_a_dead_collector_costs_little_and_changes_nothing(
     """With nobody listening the run is the same and the end takes at most about two seconds."""
     Executor(config).run()
     configuration = configure("http://127.0.0.1:9", protocol=protocol)
-    exec = Executor(config)
+    executor = Executor(config)
     begin = time.perf_counter()
-    exec.run()
+    executor.run()
     configuration.shutdown()
     seconds = time.perf_counter() - begin
 
     assert seconds < 3
-    assert len(exec.status.get_snapshots()) == 2
-    assert len(exec.get_result()) == 1
+    assert len(executor.status.get_snapshots()) == 2
+    assert len(executor.get_result()) == 1
 
 
 def test_a_script_with_a_dead_collector_ends_in_time(tmp_path: Path) -> None:
@@ -264,7 +262,7 @@ def test_a_script_with_a_dead_collector_ends_in_time(tmp_path: Path) -> None:
         "print('done')\n"
     )
     begin = time.perf_counter()
-    found = subprocess.run(  # noqa: S603  our own interpreter
+    found = subprocess.run(
         [sys.executable, str(script)],
         cwd=tmp_path,
         capture_output=True,
@@ -322,7 +320,7 @@ assert len(before.status.get_snapshots()) == 1
 print("fine")
 """
     )
-    found = subprocess.run(  # noqa: S603  our own interpreter
+    found = subprocess.run(
         [sys.executable, str(script)],
         cwd=tmp_path,
         capture_output=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -154,9 +153,7 @@ def test_the_attributes_of_a_module(recorded: Recorded, cars: Schema, scaled: Sc
     }
 
 
-def test_a_failure_is_red_and_says_no_more_than_its_class(
-    recorded: Recorded, cars: Schema
-) -> None:
+def test_a_failure_is_red_and_says_no_more_than_its_class(recorded: Recorded, cars: Schema) -> None:
     """The exception that reaches the caller is the very same; its message stays at home."""
     problem = ValueError("could not convert string to float: 'Jane Roe'")
     status = Status(CONFIG, tracer_provider=recorded.provider)
@@ -216,7 +213,7 @@ def test_a_wide_table_is_described_once_in_parts(recorded: Recorded) -> None:
             with status.executing(module, "x", "TableAdapter"):
                 status.put(module, "x", TableAdapter(schema))
 
-    spans = recorded.exporter.get_finished_spans()
+    spans = recorded.exported
     parts = [span for span in spans if span.name == "schema"]
     loader = next(span for span in spans if span.name == "Loader[x]")
     assert len(parts) == parts[0].attributes["petsard.schema.parts"] > 100
@@ -253,8 +250,8 @@ def test_a_store_rebuilt_from_the_trace_answers_the_same(
         status.end_timing("Loader", "a", "own", {"x": 0.5})
         with status.executing("Evaluator", "e", "ReportAdapter"):
             raise ValueError("x")
-    spans = list(recorded.exporter.get_finished_spans())
-    random.Random(1).shuffle(spans)
+    spans = recorded.exported
+    spans.sort(key=lambda span: span.context.span_id)
     store = StatusStore(1000, 5000, 10000)
 
     replay(spans, store)
@@ -288,7 +285,7 @@ def test_names_of_any_length_stay_inside_the_budget(recorded: Recorded, cars: Sc
     for letter in "ab":
         status.put("Loader", "x" * 10_000 + letter, TableAdapter(cars))
 
-    one, two = recorded.exporter.get_finished_spans()
+    one, two = recorded.exported
     names = [str(span.attributes["petsard.experiment.name"]) for span in (one, two)]
     assert all(len(name.encode()) <= 512 for name in names)
     assert names[0] != names[1]
@@ -364,18 +361,21 @@ def sdk(**options: Any) -> TracerProvider:
 
 
 def with_neighbour() -> TracerProvider:
+    """Make a provider with a neighbour that fails."""
     provider = sdk()
     provider.add_span_processor(Raising())
     return provider
 
 
 def shut_down() -> TracerProvider:
+    """Make a provider whose life is over."""
     provider = sdk()
     provider.shutdown()
     return provider
 
 
 def disabled() -> TracerProvider:
+    """Make a provider as OTEL_SDK_DISABLED makes it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_SDK_DISABLED", "true")
         return sdk()
@@ -450,12 +450,13 @@ def test_foreign_spans_nest_and_stay_out(recorded: Recorded, cars: Schema) -> No
     """We nest under a foreign span, foreign spans nest under ours, none enters the Status."""
     tracer = recorded.provider.get_tracer("another library")
     status = Status(CONFIG, tracer_provider=recorded.provider)
-    with tracer.start_as_current_span("request"), status.running(CONFIG, "builtin"):
-        with (
-            status.executing("Loader", "cars", "TableAdapter"),
-            tracer.start_as_current_span("query"),
-        ):
-            status.put("Loader", "cars", TableAdapter(cars))
+    with (
+        tracer.start_as_current_span("request"),
+        status.running(CONFIG, "builtin"),
+        status.executing("Loader", "cars", "TableAdapter"),
+        tracer.start_as_current_span("query"),
+    ):
+        status.put("Loader", "cars", TableAdapter(cars))
 
     spans = recorded.spans
     assert spans["petsard run"].parent.span_id == spans["request"].context.span_id
@@ -472,8 +473,7 @@ def test_two_runs_on_one_provider_never_mix(recorded: Recorded, cars: Schema) ->
             status.put("Loader", f"{name}{number}", TableAdapter(cars))
 
     threads = [
-        threading.Thread(target=work, args=pair)
-        for pair in zip(statuses, "ab", strict=True)
+        threading.Thread(target=work, args=pair) for pair in zip(statuses, "ab", strict=True)
     ]
     for thread in threads:
         thread.start()

@@ -130,9 +130,7 @@ def test_a_change_is_recorded_where_output_and_input_differ(
     assert (change.before_hash, change.after_hash) == (cars.hash, scaled.hash)
     assert change.diff.removed == ("Name",)
     assert [str(field) for field in change.diff.retyped] == ["Cylinders: int64 -> float64"]
-    assert [str(field) for field in change.diff.nullability] == [
-        "Horsepower: nullable -> required"
-    ]
+    assert [str(field) for field in change.diff.nullability] == ["Horsepower: nullable -> required"]
     assert status.get_change_history("Loader") == ()
     assert status.get_change_history("Preprocessor") == (change,)
 
@@ -315,13 +313,14 @@ def test_a_negative_limit_is_refused() -> None:
 
 def test_records_cannot_be_changed_and_can_be_pickled(status: Status) -> None:
     """What a getter returns is the reader's to keep, not to write to."""
-    for record in (
+    records: list[Any] = [
         *status.get_snapshots(),
         *status.get_timing_records(),
         *status.get_change_history(),
-    ):
+    ]
+    for record in records:
         with pytest.raises(AttributeError):
-            record.module_name = "x"  # type: ignore[misc]
+            record.module_name = "x"
         assert pickle.loads(pickle.dumps(record)) == record  # noqa: S301  our own bytes
 
 
@@ -357,20 +356,20 @@ def test_a_check_is_forgotten_with_the_execution_that_made_it(cars: Schema) -> N
     """A later experiment that checks nothing does not inherit the former one's result."""
 
     class Checking(TableAdapter):
-        found: dict[str, Any] | None = {"pass_rate": 0.5}
+        def __init__(self, schema: Schema, found: dict[str, Any] | None) -> None:
+            super().__init__(schema)
+            self.found = found
 
         def get_validation_result(self) -> dict[str, Any] | None:
             return self.found
 
     status = Status(Pipeline("Loader", "Constrainer"))
     status.put("Loader", "a", TableAdapter(cars))
-    status.put("Constrainer", "check", Checking(cars))
+    status.put("Constrainer", "check", Checking(cars, {"pass_rate": 0.5}))
     assert status.get_validation_result("Constrainer") == {"pass_rate": 0.5}
-    fixing = Checking(cars)
-    fixing.found = None
-    status.put("Constrainer", "fix", fixing)
+    status.put("Constrainer", "fix", Checking(cars, None))
     assert status.get_validation_result() is None
-    status.put("Constrainer", "check", Checking(cars))
+    status.put("Constrainer", "check", Checking(cars, {"pass_rate": 0.5}))
     status.put("Loader", "b", TableAdapter(cars))
     assert status.get_validation_result() is None
 

@@ -38,7 +38,7 @@ def timing_frame(records: Sequence[TimingRecord]) -> pd.DataFrame:
     import pandas as pd
 
     # Whatever this pandas makes of text: `str` from version 3, `object` before.
-    text = pd.Series([""]).dtype
+    text: Any = pd.Series([""]).dtype
     values = dict(zip(TimingRecord._fields, zip(*records, strict=True), strict=False))
     start = np.array(values.get("start_time_ns", ()), np.int64)
     end = np.array(values.get("end_time_ns", ()), np.int64)

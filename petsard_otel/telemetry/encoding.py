@@ -33,28 +33,31 @@ AttributeValue: TypeAlias = bool | int | float | str | tuple[str, ...]
 Attributes: TypeAlias = dict[str, AttributeValue]
 
 
-class SpanIdentity(Protocol):
-    """The part of a span context that is read."""
-
-    @property
-    def trace_id(self) -> int: ...
-    @property
-    def span_id(self) -> int: ...
-
-
 class EndedSpan(Protocol):
-    """The part of an ended span that is read; the SDK's ReadableSpan has it."""
+    """The part of an ended span that is read; the SDK's ReadableSpan has it.
+
+    `context` and `parent` have a `trace_id` and a `span_id`, both whole numbers.
+    """
 
     @property
-    def context(self) -> Any: ...
+    def context(self) -> Any:
+        """Who the span is."""
+
     @property
-    def parent(self) -> Any: ...
+    def parent(self) -> Any:
+        """Who its parent is, None for the first of a trace."""
+
     @property
-    def attributes(self) -> Any: ...
+    def attributes(self) -> Any:
+        """A mapping, or None."""
+
     @property
-    def start_time(self) -> int | None: ...
+    def start_time(self) -> int | None:
+        """Nanoseconds since the epoch."""
+
     @property
-    def end_time(self) -> int | None: ...
+    def end_time(self) -> int | None:
+        """Nanoseconds since the epoch."""
 
 
 def encode(record: Record) -> Attributes:
@@ -178,11 +181,11 @@ def checked_context(context: Mapping[str, Any] | None) -> dict[str, Scalar]:
             f"a timing's context has at most {MAX_CONTEXT_ENTRIES} entries, found {len(context)}"
         )
     checked: dict[str, Scalar] = {}
-    for name, value in context.items():
-        if not isinstance(name, str) or not name:
+    for name, given in context.items():
+        if type(name) is not str or not name:
             raise TypeError(f"a key of a timing's context is text, found {type(name).__name__}")
-        if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
-            value = value.item()
+        is_numpy = type(given).__module__ == "numpy" and getattr(given, "shape", None) == ()
+        value = given.item() if is_numpy else given
         if not isinstance(value, bool | int | float | str):
             raise TypeError(
                 f"the timing's context entry {name!r} is a {type(value).__name__}; "
@@ -267,18 +270,41 @@ def _misfit(types: tuple[type, ...]) -> int | None:
 
 
 def _decode_module(facts: SpanFacts, attributes: Mapping[str, Any]) -> ModuleExecution:
-    values = tuple(map(attributes.get, _MODULE_KEYS))
+    values: tuple[Any, ...] = tuple(map(attributes.get, _MODULE_KEYS))
     misfit = _misfit(tuple(map(type, values)))
     if misfit is not None:
         expected = "text" if _MODULE_TYPES[misfit] is str else "a whole number"
         raise _wrong(_MODULE_KEYS[misfit], expected, values[misfit])
-    before_id, before_hash, after_id, after_hash = values[7:11]
+    (
+        run_id,
+        module_name,
+        experiment_name,
+        experiment_path,
+        position,
+        operator_type,
+        snapshot_id,
+        input_id,
+        input_hash,
+        output_id,
+        output_hash,
+        rows,
+        columns,
+        error_type,
+    ) = values
     return ModuleExecution(
-        facts,
-        *values[:7],
-        None if before_id is None else SchemaReference(before_id, before_hash),
-        None if after_id is None else SchemaReference(after_id, after_hash),
-        *values[11:],
+        facts=facts,
+        run_id=run_id,
+        module_name=module_name,
+        experiment_name=experiment_name,
+        experiment_path=experiment_path,
+        position=position,
+        operator_type=operator_type,
+        snapshot_id=snapshot_id,
+        input=None if input_id is None else SchemaReference(input_id, input_hash),
+        output=None if output_id is None else SchemaReference(output_id, output_hash),
+        rows=rows,
+        columns=columns,
+        error_type=error_type,
     )
 
 
@@ -347,9 +373,9 @@ def _facts(span: EndedSpan) -> SpanFacts:
     if context is None or start is None or end is None:
         raise DecodeError("a span without identity or times cannot become a record")
     return SpanFacts(
-        "%032x" % context.trace_id,
-        "%016x" % context.span_id,
-        None if parent is None else "%016x" % parent.span_id,
+        f"{context.trace_id:032x}",
+        f"{context.span_id:016x}",
+        None if parent is None else f"{parent.span_id:016x}",
         start,
         end,
     )

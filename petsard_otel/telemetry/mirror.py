@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from petsard_otel.telemetry.spans import OpenSpan
 
 
-
-
 _SCOPE = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
 _EMPTY_RESOURCE = Resource.get_empty()
 

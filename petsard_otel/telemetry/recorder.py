@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from petsard_otel.adapter import Adapter
     from petsard_otel.config import Config
-    from petsard_otel.records import Scalar
     from petsard_otel.store import AnySchema, StatusStore
     from petsard_otel.telemetry.encoding import Attributes
 

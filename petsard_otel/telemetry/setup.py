@@ -238,7 +238,7 @@ def configure(
     Raises:
         ConfigError: An argument is not usable.
     """
-    global _configured  # noqa: PLW0603  one configuration is in force at a time
+    global _configured
     target = _export_target(endpoint, protocol)
     resource = Resource.create(
         {SERVICE_NAME: service_name or os.environ.get("OTEL_SERVICE_NAME") or "petsard"}
@@ -305,8 +305,10 @@ def _export_target(endpoint: str | None, protocol: str | None) -> tuple[str | No
 def _exporters(endpoint: str | None, protocol: str) -> tuple[SpanExporter, Any, str]:
     """Make the two OTLP exporters; each reads from the environment what is not given here."""
     common: dict[str, Any] = {"timeout": EXPORT_TIMEOUT_SECONDS}
-    shown = endpoint or os.environ.get(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) or os.environ.get(
-        OTEL_EXPORTER_OTLP_ENDPOINT, "http://localhost:4317"
+    shown = (
+        endpoint
+        or os.environ.get(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
+        or os.environ.get(OTEL_EXPORTER_OTLP_ENDPOINT, "http://localhost:4317")
     )
     if "OTEL_EXPORTER_OTLP_TIMEOUT" in os.environ:
         common = {}

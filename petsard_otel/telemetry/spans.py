@@ -20,6 +20,7 @@ from petsard_otel.telemetry.encoding import bounded, encode, fits, split_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextvars import Token
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
@@ -142,7 +143,7 @@ class OpenSpan:
         """Give the thread its former current span back."""
         if self._token is not None:
             # The type of a token is private to the API.
-            context_api.detach(cast("context_api.Token[Context]", self._token))
+            context_api.detach(cast("Token[Context]", self._token))
             self._token = None
 
     def stop(self) -> None:
