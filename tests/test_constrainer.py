@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from petsard_otel.schema import Attribute, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+CARS = Path(__file__).parents[1] / "examples" / "cars.csv"
+"""A small real table."""
 
 PEOPLE = pd.DataFrame(
     {
@@ -440,6 +443,26 @@ def test_drawn_rows_are_restored_where_a_postprocessor_ran() -> None:
     assert result["n"].tolist() == [6, 7, 8]
 
 
+def test_drawn_rows_are_rounded_as_the_postprocessor_rounds() -> None:
+    """A precision that the Loader's schema declares holds for rows drawn later."""
+    raw = pd.DataFrame({"n": [0.5, 1.0]})
+    schema = Schema.of("data", [Attribute("n", "float64", precision=1)])
+
+    class Thirds:
+        def sample(self, num_rows: int) -> pd.DataFrame:
+            return pd.DataFrame({"n": [2 / 3] * num_rows})
+
+    modules = {
+        "Loader": Made(raw, schema=schema),
+        "Preprocessor": Made(raw, Doubling()),
+        "Synthesizer": Made(raw, Thirds()),
+        "Postprocessor": Made(raw),
+    }
+    result = constrain(modules, field_constraints=["n > 1"]).get_result()
+    assert isinstance(result, pd.DataFrame)
+    assert result["n"].tolist() == [1.3, 1.3]
+
+
 def test_too_few_rows_are_returned_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """After max_trials draws there are what there are; progress is logged every verbose_step."""
     modules = {"Loader": Made(counted(0, 4)), "Synthesizer": Made(counted(0, 4), Counter())}
@@ -535,6 +558,33 @@ def test_proportions_of_missing_values_and_of_combinations() -> None:
     assert result.groupby(["a", "b"]).size().tolist() == [25, 25, 25, 25]
 
 
+def test_where_rows_are_too_few_there_are_as_many_as_there_may_be() -> None:
+    """A value in excess fills up to its bound, not only to its share."""
+    original = pd.DataFrame({"group": ["a"] * 80 + ["b"] * 20})
+    made = pd.DataFrame({"group": ["a"] * 30 + ["b"] * 70})
+    modules = {"Loader": Made(original), "Synthesizer": Made(made, Nothing(made))}
+    rule = {"fields": "group", "mode": "all", "tolerance": 0.05}
+    result = constrain(modules, field_proportions=[rule], max_trials=1).get_result()
+    assert isinstance(result, pd.DataFrame)
+    assert result["group"].value_counts().to_dict() == {"a": 30, "b": 25}
+
+
+def test_rows_passed_over_at_first_are_remembered() -> None:
+    """A row that only fits together with one drawn later is chosen then."""
+    original = pd.DataFrame({"g": ["x", "x", "y", "y"], "h": ["p", "q", "p", "q"]})
+
+    class OneKind:
+        def sample(self, num_rows: int) -> pd.DataFrame:
+            return pd.DataFrame({"g": ["x"] * num_rows, "h": ["q"] * num_rows})
+
+    made = pd.DataFrame({"g": ["x", "y"], "h": ["p", "p"]})
+    modules = {"Loader": Made(original), "Synthesizer": Made(made, OneKind())}
+    rules = [{"fields": name, "mode": "all", "tolerance": 0.0} for name in ("g", "h")]
+    result = constrain(modules, field_proportions=rules).get_result()
+    assert isinstance(result, pd.DataFrame)
+    assert result.to_numpy().tolist() == [["y", "p"], ["x", "q"]]
+
+
 def test_what_other_constraints_rule_out_has_no_share() -> None:
     """Rows that are deleted for a missing value do not count as missing in the original."""
     original = pd.DataFrame({"group": ["a"] * 40 + ["b"] * 20 + [None] * 40})
@@ -558,7 +608,7 @@ def test_numbers_have_no_proportions() -> None:
         validated(counted(0, 3), field_proportions=[rule])
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     original=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=20),
     synthetic=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=40),
@@ -680,6 +730,24 @@ def test_a_validation_finds_proportions_that_are_off() -> None:
         }
     }
     assert found["passed_rows"] == 29
+
+
+def test_too_few_rows_of_a_value_break_a_rule_that_no_row_breaks() -> None:
+    """All rows pass, and yet the table is not compliant."""
+    original = pd.DataFrame({"v": ["a"] * 40 + ["b"] * 40 + ["c"] * 20})
+    made = pd.DataFrame({"v": ["a"] * 48 + ["b"] * 47 + ["c"] * 5})
+    modules = {"Loader": Made(original), "Synthesizer": Made(made)}
+    found = constrain(modules, field_proportions=[{"fields": "v", "mode": "all"}]).get_result()
+    assert isinstance(found, dict)
+    assert (found["failed_rows"], found["is_fully_compliant"]) == (0, False)
+
+
+def test_a_row_with_nothing_to_copy_breaks_no_rule() -> None:
+    """Only rows that the rule would change break it."""
+    found = validated(GAPS, nan_groups={"pay": {"copy": "bonus"}})
+    assert found["constraint_violations"]["nan_groups"] == {
+        "pay: copy (bonus)": {"failed_count": 1, "fail_rate": 0.25, "violation_examples": [0]}
+    }
 
 
 @pytest.mark.parametrize("method", ["validate", "Validate"])
@@ -905,7 +973,7 @@ def test_a_mistake_beside_a_file_of_constraints_is_not_blamed_on_it(tmp_path: Pa
 def test_a_pipeline_keeps_its_constraints() -> None:
     """From a file to constrained rows in the original form, the same ones each time."""
     config = {
-        "Loader": {"cars": {"filepath": "examples/cars.csv"}},
+        "Loader": {"cars": {"filepath": str(CARS)}},
         "Preprocessor": {"default": {"method": "default"}},
         "Synthesizer": {"copula": {"random_state": 1}},
         "Postprocessor": {"default": {"method": "default"}},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,8 @@ from petsard_otel.modules.copula import GaussianCopula, correlation, normal_scor
 from petsard_otel.modules.synthesizer import SynthesizerAdapter
 from petsard_otel.schema import Attribute, Schema
 
-if TYPE_CHECKING:
-    from pathlib import Path
+CARS = Path(__file__).parents[1] / "examples" / "cars.csv"
+"""A small real table."""
 
 MIXED = pd.DataFrame(
     {
@@ -248,7 +249,7 @@ def test_correlations_are_kept() -> None:
 
 def test_cars_keep_their_correlations() -> None:
     """On a real table, no correlation of two numbers is off by more than 0.15."""
-    cars = pd.read_csv("examples/cars.csv")
+    cars = pd.read_csv(CARS)
     synthetic = GaussianCopula(0).fit(cars).sample(5000)
     off = cars.corr(numeric_only=True) - synthetic.corr(numeric_only=True)
     assert np.abs(off.to_numpy()).max() < 0.15

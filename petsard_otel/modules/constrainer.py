@@ -11,12 +11,14 @@ from petsard_otel.exceptions import ConfigError, UnexecutedError
 from petsard_otel.modules.constraints_parameters import read_constrainer_parameters
 from petsard_otel.modules.constraints_resampling import resample
 from petsard_otel.modules.constraints_validation import validate
+from petsard_otel.modules.processing_schema import conformed
 from petsard_otel.modules.synthesizer import carried_schema
 from petsard_otel.telemetry.spans import step_span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from petsard_otel.modules.processing import Processor
     from petsard_otel.schema import Schema
     from petsard_otel.status import Status
 
@@ -62,7 +64,7 @@ class ConstrainerAdapter:
             "sources": {name: self._source(status, name) for name in self._parameters.source or ()},
             "original": data if original is None else original,
             "sampler": self._sampler(status),
-            "processor": status.get_processor() if "Postprocessor" in status.status else None,
+            "restore": _restoring(status),
         }
 
     def run(self, input: dict[str, Any]) -> None:
@@ -76,7 +78,7 @@ class ConstrainerAdapter:
         self._schema = input["schema"]
         if input["sampler"] is not None:
             with step_span("resample"):
-                self._result = self._resample(data, original, input["sampler"], input["processor"])
+                self._result = self._resample(data, original, input["sampler"], input["restore"])
             self._schema = carried_schema(input["schema"], data, self._result)
             return
         with step_span("validate"):
@@ -109,20 +111,18 @@ class ConstrainerAdapter:
         return self._schema
 
     def _resample(
-        self, data: pd.DataFrame, original: pd.DataFrame, sampler: Sampler, processor: Any
+        self,
+        data: pd.DataFrame,
+        original: pd.DataFrame,
+        sampler: Sampler,
+        restore: Callable[[pd.DataFrame], pd.DataFrame],
     ) -> pd.DataFrame:
         # Drawing moves a generator on: with one of its own, what one Constrainer experiment
         # draws does not hang on the experiments before it.
         own = copy.deepcopy(sampler)
-
-        def draw(num_rows: int) -> pd.DataFrame:
-            drawn = own.sample(num_rows)
-            restored: pd.DataFrame = (
-                drawn if processor is None else processor.inverse_transform(drawn)
-            )
-            return restored
-
-        return resample(data, self._parameters, original, draw)
+        return resample(
+            data, self._parameters, original, lambda num_rows: restore(own.sample(num_rows))
+        )
 
     def _sampler(self, status: Status) -> Sampler | None:
         """Return what to draw from; None where the table is to be checked."""
@@ -160,6 +160,15 @@ def _table(status: Status, module: str) -> Any:
     """Return a module's result; of a Splitter's, the training rows."""
     result = status.get_result(module)
     return result["train"] if module == "Splitter" else result
+
+
+def _restoring(status: Status) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Return what does to drawn rows what the Postprocessor, if one ran, did to its input."""
+    if "Postprocessor" not in status.status:
+        return lambda data: data
+    processor: Processor = status.get_processor()
+    schema = status.get_preprocessor_input_schema() or processor.input_schema
+    return lambda data: conformed(processor.inverse_transform(data), schema)
 
 
 def _original(status: Status) -> Any:
