@@ -259,8 +259,10 @@ class Status:
         """Update what later modules read."""
         if module in self.status and module in self._positions:
             for name in self.sequence[self._positions[module] + 1 :]:
-                self.status.pop(name, None)
                 self._validation_results.pop(name, None)
+                if self.status.pop(name, None) is not None and name == "Splitter":
+                    # Another table: its rows have nothing to do with those split so far.
+                    self.exist_train_indices = []
         cls: Any = type(adapter)
         operator: Any = adapter
         if describes_schema(cls):

@@ -256,6 +256,21 @@ def test_a_second_run_begins_anew(config: dict[str, Any]) -> None:
         assert list(table.columns) == list(results[path].columns)
 
 
+def test_each_table_has_splits_of_its_own(table: Path) -> None:
+    """With one seed, a second Loader experiment gets the splits that it would get alone."""
+    config = {
+        "Loader": {name: {"filepath": str(table)} for name in ("one", "two")},
+        "Splitter": {"s": {"num_samples": 2, "random_state": 1}},
+    }
+    executor = Executor(config)
+    executor.run()
+
+    found = [list(part["train"].index) for part in executor.get_result().values()]
+    assert found[0] == found[2]
+    assert found[1] == found[3]
+    assert found[0] != found[1]
+
+
 def test_the_engine_is_one_of_three(config: dict[str, Any]) -> None:
     """A mistake is told before anything runs."""
     assert Executor(config).engine == "builtin"
