@@ -119,7 +119,11 @@ class StatusStore:
         return reference
 
     def add(self, record: ModuleExecution | StepExecution | RunExecution | SchemaPart) -> None:
-        """Take in one record."""
+        """Take in one record.
+
+        Raises:
+            ValueError: The parts of a structure do not make the structure that they stand for.
+        """
         with self._lock:
             if isinstance(record, ModuleExecution):
                 self._add_module(record)
@@ -237,8 +241,10 @@ class StatusStore:
         if len(parts) == record.parts:
             del self._pending[record.hash]
             text = "".join(parts[number] for number in sorted(parts))
-            self._assembled[record.hash] = Schema.from_json("", text)
-            self._structures[record.hash] = self._assembled[record.hash]
+            schema = Schema.from_json("", text)
+            if schema.hash != record.hash:
+                raise ValueError("a structure does not have the hash that it came under")
+            self._assembled[record.hash] = self._structures[record.hash] = schema
         for waiting in (self._pending, self._assembled):
             while len(waiting) > MAX_PENDING_SCHEMAS:
                 del waiting[next(iter(waiting))]

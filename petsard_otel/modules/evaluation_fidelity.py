@@ -69,7 +69,9 @@ def ks_complement(ori: npt.NDArray[np.float64], syn: npt.NDArray[np.float64]) ->
     ori, syn = ori[~np.isnan(ori)], syn[~np.isnan(syn)]
     if not ori.size or not syn.size:
         return float(ori.size == syn.size)
-    return float(1 - ks_2samp(ori, syn, method="asymp").statistic)
+    # The p-value, which nobody asked for, is not defined for every number of rows.
+    with np.errstate(all="ignore"):
+        return float(1 - ks_2samp(ori, syn, method="asymp").statistic)
 
 
 def tv_complement(ori: Codes, syn: Codes) -> float:
@@ -80,7 +82,7 @@ def tv_complement(ori: Codes, syn: Codes) -> float:
     size = int(max(ori.max(), syn.max())) + 1
     difference = np.bincount(ori, minlength=size) / ori.size
     difference = difference - np.bincount(syn, minlength=size) / syn.size
-    return float(1 - np.abs(difference).sum() / 2)
+    return max(0.0, float(1 - np.abs(difference).sum() / 2))
 
 
 def _columnwise(ori: pd.DataFrame, syn: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +126,7 @@ def _pairwise(ori: pd.DataFrame, syn: pd.DataFrame, generator: np.random.Generat
 def _correlation(table: pd.DataFrame, first: Any, second: Any) -> float:
     """Return Pearson's coefficient over the rows that have both, NaN where it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(table[first].corr(table[second]))
+        return float(table[first].corr(table[second], min_periods=2))
 
 
 def _binned(ori: pd.DataFrame, syn: pd.DataFrame) -> dict[Any, Codes]:

@@ -39,8 +39,8 @@ PETSARD_METHODS = ("anonymeter", "custom_method", "mpuccs", "sdmetrics")
 DESCRIBER_METHODS = ("compare", "describe", "stats")
 """Methods of the Describer, some of which were the Evaluator's in earlier releases of PETsARD."""
 
-REPORTING_MODULES = ("Describer", "Reporter")
-"""Modules that make no table, and may stand between the synthetic one and the Evaluator."""
+CHECKING_MODULES = ("Constrainer", "Describer", "Reporter")
+"""Modules that may make no table, and stand between the synthetic one and the Evaluator."""
 
 
 class EvaluatorAdapter:
@@ -65,15 +65,7 @@ class EvaluatorAdapter:
             tables = {"ori": split["train"], "control": split.get("validation")}
         else:
             tables = {"ori": status.get_result("Loader")}
-        module = status.get_pre_module("Evaluator")
-        while module in REPORTING_MODULES:
-            module = status.get_pre_module(module)
-        tables["syn"] = status.get_result(module) if module is not None else None
-        if not isinstance(tables["syn"], pd.DataFrame):
-            raise self._error(
-                f"the module before the Evaluator, {module}, makes no single table to evaluate; "
-                "put the Evaluator after a Synthesizer, Postprocessor or Constrainer"
-            )
+        tables["syn"] = self._synthetic(status)
         given = {name: table for name, table in tables.items() if table is not None}
         if "control" in given and given["control"].empty:
             del given["control"]
@@ -83,6 +75,20 @@ class EvaluatorAdapter:
                 "with a train_split_ratio under 1 before the Synthesizer"
             )
         return given
+
+    def _synthetic(self, status: Status) -> pd.DataFrame:
+        """Return the table to evaluate, from behind the modules that only looked at it."""
+        module = status.get_pre_module("Evaluator")
+        made = None if module is None else status.get_result(module)
+        while module in CHECKING_MODULES and not isinstance(made, pd.DataFrame):
+            module = status.get_pre_module(module)
+            made = None if module is None else status.get_result(module)
+        if not isinstance(made, pd.DataFrame):
+            raise self._error(
+                f"the module before the Evaluator, {module}, makes no single table to evaluate; "
+                "put the Evaluator after a Synthesizer, Postprocessor or Constrainer"
+            )
+        return made
 
     def run(self, input: dict[str, Any]) -> None:
         """Compare the tables.

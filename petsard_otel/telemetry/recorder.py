@@ -164,7 +164,9 @@ class Recorder:
         after: AnySchema | None,
         kind: str | None,
     ) -> ModuleExecution:
-        rows, columns = _shape(observed.adapter)
+        rows = columns = None
+        with self.guard:
+            rows, columns = _shape(observed.adapter)
         self._snapshot_count += 1
         started = span.attributes
         return ModuleExecution(
