@@ -27,17 +27,21 @@ class PipelineBefore:
         self._schema = schema
 
     def get_pre_module(self, module: str) -> str:
+        """Return the module that has run."""
         assert module == "Postprocessor"
         return "Synthesizer"
 
     def get_result(self, module: str) -> pd.DataFrame:
+        """Return its result."""
         assert module == "Synthesizer"
         return self._made
 
     def get_processor(self) -> Any:
+        """Return the Preprocessor's steps."""
         return self._preprocessor.processor
 
     def get_preprocessor_input_schema(self) -> Any:
+        """Return what the Preprocessor was given."""
         return self._schema
 
 

@@ -26,14 +26,17 @@ class PipelineBefore:
         self._result = result
 
     def get_pre_module(self, module: str) -> str | None:
+        """Return the module that has run."""
         assert module == "Preprocessor"
         return self._module
 
     def get_result(self, module: str) -> Any:
+        """Return its result."""
         assert module == self._module
         return self._result
 
     def get_metadata(self, module: str) -> Schema:
+        """Return its table's schema."""
         assert module == self._module
         table = self._result["train"] if module == "Splitter" else self._result
         return Schema.from_dataframe(table, "cars")
@@ -43,10 +46,10 @@ def table() -> pd.DataFrame:
     """Make a table with a column of each family, and a missing value in two of them."""
     return pd.DataFrame(
         {
-            "n": [1.0, 2.0, 3.0, np.nan, 2.0],
+            "n": [1.0, 3.0, 2.0, np.nan, 2.0],
             "c": ["x", "y", None, "x", "y"],
             "b": [True, False, True, True, False],
-            "t": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"] + ["2024-01-02"] * 2),
+            "t": pd.to_datetime([f"2024-01-0{day}" for day in (1, 2, 3, 1, 2)]),
             "d": pd.to_timedelta([1, 2, 1, 2, 1], unit="D"),
         }
     )
@@ -65,7 +68,7 @@ def test_defaults_go_by_the_type_of_the_column(parameters: dict[str, Any]) -> No
     adapter = processed(table(), parameters)
     result = adapter.get_result()
     assert result.index.tolist() == [0, 1, 3, 4]
-    assert result["n"].tolist() == pytest.approx([-np.sqrt(3), *[1 / np.sqrt(3)] * 3])
+    assert result["n"].tolist() == pytest.approx([-np.sqrt(2), np.sqrt(2), 0.0, 0.0])
     assert result["t"].mean() == pytest.approx(0.0)
     for name in ("c", "b", "d"):
         assert result[name].between(0, 1).all()
@@ -85,7 +88,7 @@ def test_the_configuration_changes_single_columns() -> None:
         },
     )
     result = adapter.get_result()
-    assert result["n"].tolist() == [1.0, 2.0, 3.0, 9.0, 2.0]
+    assert result["n"].tolist() == [1.0, 3.0, 2.0, 9.0, 2.0]
     assert result["c"].isna().tolist() == [False, False, True, False, False]
     assert result["t"].tolist() == table()["t"].tolist()
 
@@ -104,8 +107,8 @@ def test_discretizing_takes_the_place_of_encoding() -> None:
     """Numbers and times become bins, everything else labels."""
     result = processed(table(), {"sequence": ["missing", "discretizing"]}).get_result()
     assert result["c"].tolist() == [0, 1, 0, 1]
-    assert result["n"].tolist() == [0.0, 2.0, 2.0, 2.0]
-    assert result["t"].tolist() == [0.0, 2.0, 2.0, 2.0]
+    assert result["n"].tolist() == [0.0, 4.0, 2.0, 2.0]
+    assert result["t"].tolist() == [0.0, 4.0, 0.0, 4.0]
 
 
 @pytest.mark.parametrize("method", ["outlier_lof", "outlier_isolationforest"])
@@ -210,7 +213,7 @@ def test_nothing_can_be_asked_before_the_run() -> None:
         ),
         (
             {"scaler": {"a": "encoder_label"}},
-            "scaler.a: unknown method 'encoder_label'; did you mean ",
+            "scaler.a: unknown method 'encoder_label'; Valid: scaler_standard, ",
         ),
         ({"scaler": {"a": 3}}, "scaler.a: expected the name of a method, 'none', or a mapping"),
         ({"scaler": {"a": {"unit": "D"}}}, "scaler.a: expected the name of a method, 'none', or"),
@@ -224,7 +227,7 @@ def test_nothing_can_be_asked_before_the_run() -> None:
         ),
         (
             {"missing": {"a": {"method": "missing_mean", "value": 3}}},
-            "missing.a.value: unknown key 'value'",
+            "missing.a.value: missing_mean takes no parameters",
         ),
         (
             {"missing": {"a": {"method": "missing_simple", "value": float("nan")}}},
@@ -232,7 +235,7 @@ def test_nothing_can_be_asked_before_the_run() -> None:
         ),
         (
             {"scaler": {"a": {"method": "scaler_timeanchor"}}},
-            "scaler.a.reference: Field required",
+            "scaler.a.reference: is required",
         ),
         (
             {"scaler": {"a": {"method": "scaler_timeanchor", "reference": "b", "unit": "H"}}},
@@ -251,14 +254,6 @@ def test_mistakes_are_found_before_anything_runs(parameters: dict[str, Any], mes
     with pytest.raises(ConfigError) as error:
         PreprocessorAdapter("demo", parameters)
     assert str(error.value).startswith(f"Preprocessor[demo].{message}")
-
-
-def test_a_parameter_of_a_method_without_any_is_refused_in_one_sentence() -> None:
-    """A method without parameters has no valid key to offer."""
-    with pytest.raises(ConfigError) as error:
-        PreprocessorAdapter("demo", {"scaler": {"a": {"method": "scaler_minmax", "min": 0}}})
-    assert str(error.value).startswith("Preprocessor[demo].scaler.a.min: unknown key 'min'")
-    assert not str(error.value).endswith("Valid: ")
 
 
 def test_a_column_that_is_not_there_is_named_with_the_nearest() -> None:

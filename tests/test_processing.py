@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from petsard_otel.exceptions import DataError, UnexecutedError
@@ -31,15 +31,15 @@ LEGITIMATE_REFUSALS = (
 """What a generated table may be refused for; any other refusal is a bug."""
 
 NUMBERS = st.floats(-1e9, 1e9, allow_subnormal=False, width=32)
-TIMES = st.datetimes(datetime.datetime(1800, 1, 1), datetime.datetime(2200, 1, 1)).map(
-    lambda time: time.replace(microsecond=0, fold=0)
-)
+TIMES = st.datetimes(
+    dt.datetime.fromisoformat("1800-01-01"), dt.datetime.fromisoformat("2200-01-01")
+).map(lambda time: time.replace(microsecond=0, fold=0))
 LABELS: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["A", "A_", "A_1", "A_*", "A_1_", "A_2_1", "A_B", "Origin", "Origin_x"]),
     st.integers(0, 3),
     st.just(("x", 1)),
     st.none(),
-    st.dates(datetime.date(2020, 1, 1), datetime.date(2020, 1, 3)),
+    st.dates(dt.date(2020, 1, 1), dt.date(2020, 1, 3)),
 )
 
 Make = "Callable[[list[Any]], pd.Series[Any]]"
@@ -83,9 +83,9 @@ KINDS: Mapping[str, tuple[st.SearchStrategy[Any], Callable[[list[Any]], pd.Serie
     "datetime": (maybe(TIMES), as_dtype("datetime64[ns]")),
     "seconds": (maybe(TIMES), as_dtype("datetime64[s]")),
     "zoned": (maybe(TIMES), as_berlin_time),
-    "date": (maybe(TIMES.map(datetime.datetime.date)), as_dtype("object")),
+    "date": (maybe(TIMES.map(dt.datetime.date)), as_dtype("object")),
     "timedelta": (
-        maybe(st.integers(0, 10**9).map(lambda seconds: datetime.timedelta(seconds=seconds))),
+        maybe(st.integers(0, 10**9).map(lambda seconds: dt.timedelta(seconds=seconds))),
         as_dtype("timedelta64[ns]"),
     ),
     "text": (maybe(st.text("abXY", max_size=2)), as_text),
@@ -96,7 +96,7 @@ KINDS: Mapping[str, tuple[st.SearchStrategy[Any], Callable[[list[Any]], pd.Serie
     ),
     "numbers": (maybe(st.sampled_from([3, 1])), as_dtype(pd.CategoricalDtype([1, 2, 3]))),
     "decimal": (maybe(st.sampled_from([Decimal("1.5"), Decimal(2)])), as_dtype("object")),
-    "mixed": (maybe(st.sampled_from([1, "b", datetime.date(2020, 1, 1)])), as_dtype("object")),
+    "mixed": (maybe(st.sampled_from([1, "b", dt.date(2020, 1, 1)])), as_dtype("object")),
     "empty": (st.none(), as_dtype("float64")),
     "nothing": (st.none(), as_dtype("object")),
 }
@@ -146,7 +146,9 @@ def configurations(draw: st.DrawFn, schema: Schema, *, is_reversible: bool) -> d
     current = dict(schema.attributes)
     for step in sequence:
         for name, attribute in list(current.items()):
-            method = draw(st.sampled_from(suitable_methods(step, attribute, is_reversible)))
+            method = draw(
+                st.sampled_from(suitable_methods(step, attribute, is_reversible=is_reversible))
+            )
             config[step][name] = method
             if method == "encoder_onehot":
                 del current[name]
@@ -155,7 +157,7 @@ def configurations(draw: st.DrawFn, schema: Schema, *, is_reversible: bool) -> d
     return {"sequence": sequence, "config": config}
 
 
-def suitable_methods(step: str, attribute: Attribute, is_reversible: bool) -> list[str]:
+def suitable_methods(step: str, attribute: Attribute, *, is_reversible: bool) -> list[str]:
     """Return the methods that a column of this type may have."""
     line = is_on_a_line(attribute)
     if step == "missing":
@@ -195,9 +197,7 @@ def refusal(error: DataError) -> None:
 def test_inverse_transform_gives_back_the_table(draws: st.DataObject) -> None:
     """Values, types, labels and the number of missing values come back, whatever the steps."""
     data = draws.draw(tables())
-    parameters = draws.draw(
-        configurations(Schema.from_dataframe(data, "t"), is_reversible=True)
-    )
+    parameters = draws.draw(configurations(Schema.from_dataframe(data, "t"), is_reversible=True))
     before = data.copy(deep=True)
     try:
         processor = fitted(data, parameters)
@@ -292,7 +292,7 @@ def test_scalers_scale_and_come_back(method: str, changed: list[float]) -> None:
 
 def test_scalers_scale_times() -> None:
     """Days are scaled like numbers, and come back as days from whatever a synthesizer gives."""
-    data = pd.DataFrame({"day": pd.to_datetime(["1970-01-01", "1972-01-01", None])})
+    data = pd.DataFrame({"day": pd.to_datetime(["1970-01-01", "1972-01-01", ""])})
     processor = one_step("scaler", data, {"day": "scaler_minmax"})
     changed = processor.transform(data)
     assert changed["day"].tolist()[:2] == pytest.approx([0.0, 1.0])
@@ -325,22 +325,45 @@ def test_infinite_values_are_refused() -> None:
 
 def test_a_date_far_away_comes_back() -> None:
     """The last day that Python knows stands for "never" in many tables."""
-    days = [datetime.date(9999, 12, 31), datetime.date(1, 1, 1), datetime.date(2024, 2, 29)]
+    days = [dt.date(9999, 12, 31), dt.date(1, 1, 1), dt.date(2024, 2, 29)]
     data = pd.DataFrame({"day": pd.Series(days, dtype=object)})
     _, back = there_and_back("scaler", data, {"day": "scaler_standard"})
     assert back == days
 
 
+def test_days_five_centuries_apart_come_back() -> None:
+    """More nanoseconds lie between the first and the last than 63 bits can count."""
+    days = pd.to_datetime(["1700-01-01", "1700-01-04", "2200-01-01"]).astype("datetime64[ns]")
+    data = pd.DataFrame({"day": days})
+    _, back = there_and_back("scaler", data, {"day": "scaler_standard"})
+    assert back == days.tolist()
+
+
+def test_a_column_whose_values_have_all_been_dropped_stays_missing() -> None:
+    """Objects that an earlier step left no value of can still be scaled, to nothing."""
+    data = pd.DataFrame({"a": [True, None], "b": [None, "x"]}, dtype=object)
+    parameters = {
+        "sequence": ["missing", "scaler"],
+        "missing": {"a": "none"},
+        "scaler": {"a": "scaler_standard"},
+    }
+    processor = fitted(data, parameters)
+    assert processor.transform(data)["a"].isna().tolist() == [True]
+
+
 def test_what_lies_beyond_a_type_becomes_its_limit() -> None:
     """A synthesizer may give values far outside; they end at the type's first or last value."""
-    data = pd.DataFrame({
-        "i": pd.Series([0, 100], dtype="int8"),
-        "u": pd.Series([0, 2**63], dtype="uint64"),
-        "t": pd.to_datetime(["2000-01-01", "2001-01-01"]).astype("datetime64[ns]"),
-    })
-    processor = one_step("scaler", data, dict.fromkeys(data, "scaler_minmax"))
-    back = processor.inverse_transform(pd.DataFrame([[9.0, 9.0, 9e9], [-9.0, -9.0, -9e9]],
-                                                    columns=["i", "u", "t"]))
+    data = pd.DataFrame(
+        {
+            "i": pd.Series([0, 100], dtype="int8"),
+            "u": pd.Series([0, 2**63], dtype="uint64"),
+            "t": pd.to_datetime(["2000-01-01", "2001-01-01"]).astype("datetime64[ns]"),
+        }
+    )
+    processor = one_step("scaler", data, dict.fromkeys("iut", "scaler_minmax"))
+    back = processor.inverse_transform(
+        pd.DataFrame([[9.0, 9.0, 9e9], [-9.0, -9.0, -9e9]], columns=["i", "u", "t"])
+    )
     assert back["i"].tolist() == [127, -128]
     assert back["u"].tolist() == [2**64 - 2048, 0]
     assert [time.year for time in back["t"]] == [2262, 1677]
@@ -405,25 +428,48 @@ def test_the_largest_indicator_tells_the_category() -> None:
     assert pd.isna(back[3])
 
 
-def test_indicators_keep_clear_of_other_names() -> None:
+@pytest.mark.parametrize(
+    ("names", "encoded", "made"),
+    [
+        (["A", "B"], ["A"], ["B", "A_1"]),
+        (["A", "A_1"], ["A"], ["A_1", "A_2_1"]),
+        (["A", "A_2"], ["A"], ["A_2", "A_2_1"]),
+        (["A", "A_*"], ["A"], ["A_*", "A_2_1"]),
+        (["A", "A_B"], ["A"], ["A_B", "A_1"]),
+        (["A", "X", "A_B"], ["A", "X", "A_B"], ["A_2_1", "X_1", "A_B_1"]),
+        (["A_", "A", "A_2"], ["A_", "A", "A_2"], ["A__1", "A_3_1", "A_2_1"]),
+    ],
+)
+def test_indicators_keep_clear_of_other_names(
+    names: list[str], encoded: list[str], made: list[str]
+) -> None:
     """Names of indicators are told from other columns', and from each other's, by their start."""
-    data = pd.DataFrame({"A": ["x", "y"], "A_1": [1, 2], "A_B": ["x", "y"], "C": ["x", "y"]})
-    methods = dict.fromkeys(["A", "A_B", "C"], "encoder_onehot")
-    processor = one_step("encoder", data, methods)
-    assert list(processor.transform(data)) == ["A_1", "A_2_1", "A_B_1", "C_1"]
-    assert list(processor.predict().attributes) == ["A_1", "A_2_*", "A_B_*", "C_*"]
+    data = pd.DataFrame({name: ["x", "y"] for name in names})
+    processor = one_step("encoder", data, dict.fromkeys(encoded, "encoder_onehot"))
+    changed = processor.transform(data)
+    assert list(changed) == made
+    actual = Schema.from_dataframe(changed, "t")
+    assert resolve_prediction(processor.predict(), actual).hash == actual.hash
+    pd.testing.assert_frame_equal(processor.inverse_transform(changed), data)
 
 
 def test_an_unknown_category_is_refused() -> None:
     """The error tells how many values are unknown, and quotes none."""
-    processor = one_step(
-        "encoder", pd.DataFrame({"a": ["x", "y"]}), {"a": "encoder_label"}
-    )
+    processor = one_step("encoder", pd.DataFrame({"a": ["x", "y"]}), {"a": "encoder_label"})
     with pytest.raises(DataError) as error:
         processor.transform(pd.DataFrame({"a": ["x", "secret", None]}))
     assert str(error.value) == (
         "encoder_label: column 'a' has 2 values of 3 that the Preprocessor was not fitted to"
     )
+
+
+def test_errors_name_the_column_whatever_came_before() -> None:
+    """A step that follows another one still knows the column's name."""
+    data = pd.DataFrame({"a": [1.0, 2.0]})
+    methods = {"scaler": {"a": "scaler_minmax"}, "encoder": {"a": "encoder_label"}}
+    processor = fitted(data, {"sequence": ["scaler", "encoder"], "config": methods})
+    with pytest.raises(DataError, match="encoder_label: column 'a' has 1 values of 1 that"):
+        processor.transform(pd.DataFrame({"a": [7.0]}))
 
 
 def test_lists_are_refused() -> None:
@@ -492,7 +538,7 @@ def test_rows_apart_in_all_columns_are_dropped(method: str) -> None:
 def test_rows_with_missing_values_cannot_be_compared() -> None:
     """The error names the columns, and what to put first."""
     data = pd.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]})
-    with pytest.raises(DataError, match="outlier_lof cannot do with missing values.*'a'; put"):
+    with pytest.raises(DataError, match=r"outlier_lof cannot do with missing values.*'a'; put"):
         one_step("outlier", data, {"b": "outlier_lof"}).transform(data)
 
 
@@ -524,11 +570,11 @@ def test_a_missing_mode_is_one_of_the_most_frequent() -> None:
     [
         (pd.Series(["a", None]), "none given", "none given"),
         (pd.Series(["a", None], dtype="category"), "b", "b"),
-        (pd.Series(pd.to_datetime(["2024-01-01", None])), "2024-12-31", pd.Timestamp("2024-12-31")),
+        (pd.Series(pd.to_datetime(["2024-01-01", ""])), "2024-12-31", pd.Timestamp("2024-12-31")),
         (
-            pd.Series([datetime.date(2024, 1, 1), None], dtype=object),
-            datetime.date(2024, 12, 31),
-            datetime.date(2024, 12, 31),
+            pd.Series([dt.date(2024, 1, 1), None], dtype=object),
+            dt.date(2024, 12, 31),
+            dt.date(2024, 12, 31),
         ),
         (pd.Series([True, None], dtype="boolean"), False, False),
     ],
@@ -565,7 +611,9 @@ def test_rows_with_missing_values_are_dropped() -> None:
 def test_dropping_all_rows_is_refused() -> None:
     """The error counts the rows and names the column without any value."""
     data = pd.DataFrame({"a": [None, None], "b": ["x", "y"]})
-    with pytest.raises(DataError, match="leaves none of the 2 rows: without any value are 'a'; set"):
+    with pytest.raises(
+        DataError, match=r"leaves none of the 2 rows: without any value are 'a'; set"
+    ):
         one_step("missing", data, {"a": "missing_drop", "b": "missing_drop"})
 
 
@@ -578,6 +626,14 @@ def test_missing_values_come_back_at_the_rate_found() -> None:
     assert back.isna().sum().tolist() == [20, 20]
     assert back["a"].isna().tolist() != back["b"].isna().tolist()
     pd.testing.assert_frame_equal(back, processor.inverse_transform(made))
+
+
+def test_at_least_one_missing_value_comes_back() -> None:
+    """Of ten synthetic rows one has no value where of a hundred one had none."""
+    data = pd.DataFrame({"a": [None, *[1.0] * 99]})
+    processor = one_step("missing", data, {"a": "missing_mean"})
+    back = processor.inverse_transform(pd.DataFrame({"a": [1.0] * 10}))
+    assert back["a"].isna().sum() == 1
 
 
 def test_another_random_state_puts_missing_values_elsewhere() -> None:
@@ -597,10 +653,12 @@ def test_another_random_state_puts_missing_values_elsewhere() -> None:
 @pytest.mark.parametrize(("unit", "found"), [("D", [1.5, -1.0]), ("S", [129600.0, -86400.0])])
 def test_times_are_measured_from_another_column(unit: str, found: list[float]) -> None:
     """One column's times become distances from the other's, which keeps its own."""
-    data = pd.DataFrame({
-        "end": pd.to_datetime(["2024-01-02 12:00", "2024-02-29 00:00"]),
-        "start": pd.to_datetime(["2024-01-01", "2024-03-01"]),
-    })
+    data = pd.DataFrame(
+        {
+            "end": pd.to_datetime(["2024-01-02 12:00", "2024-02-29 00:00"]),
+            "start": pd.to_datetime(["2024-01-01", "2024-03-01"]),
+        }
+    )
     method = {"method": "scaler_timeanchor", "reference": "start", "unit": unit}
     processor = one_step("scaler", data, {"end": method})
     changed = processor.transform(data)
@@ -611,11 +669,13 @@ def test_times_are_measured_from_another_column(unit: str, found: list[float]) -
 
 def test_several_columns_are_measured_from_their_anchor() -> None:
     """With a list the named column stays, those of the list change, and get no default scaler."""
-    data = pd.DataFrame({
-        "born": [datetime.date(2000, 1, 1), datetime.date(2001, 1, 1)],
-        "school": pd.Series(["2006-01-01", None], dtype="string"),
-        "work": pd.to_datetime(["2020-01-01", "2020-01-03"]).tz_localize(None),
-    })
+    data = pd.DataFrame(
+        {
+            "born": [dt.date(2000, 1, 1), dt.date(2001, 1, 1)],
+            "school": pd.Series(["2006-01-01", None], dtype="string"),
+            "work": pd.to_datetime(["2020-01-01", "2020-01-03"]).tz_localize(None),
+        }
+    )
     method = {"method": "scaler_timeanchor", "reference": ["school", "work"]}
     parameters = {"sequence": ["scaler"], "scaler": {"born": method}}
     processor = fitted(data, parameters)
@@ -634,14 +694,21 @@ def test_several_columns_are_measured_from_their_anchor() -> None:
     st.sampled_from(["D", "S"]),
     st.sampled_from(["datetime64[ns]", "datetime64[s]", "object"]),
 )
+@example(
+    [(dt.datetime.fromisoformat("1858-01-01"), dt.datetime.fromisoformat("2151-01-01"))],
+    "D",
+    "datetime64[ns]",
+)
 def test_times_come_back_from_distances(
     pairs: list[tuple[Any, Any]], unit: str, dtype: str
 ) -> None:
     """Times to the second come back exactly, unless the time they are measured from is missing."""
-    data = pd.DataFrame({
-        "end": pd.Series([end for end, _ in pairs], dtype=dtype),
-        "start": pd.Series([start for _, start in pairs], dtype="datetime64[s]"),
-    })
+    data = pd.DataFrame(
+        {
+            "end": pd.Series([end for end, _ in pairs], dtype=dtype),
+            "start": pd.Series([start for _, start in pairs], dtype="datetime64[s]"),
+        }
+    )
     if data["end"].isna().all():
         reject()
     method = {"method": "scaler_timeanchor", "reference": "start", "unit": unit}
@@ -655,12 +722,28 @@ def test_times_come_back_from_distances(
     assert processor.predict().attributes["end"].type == "float64"
 
 
+@pytest.mark.parametrize("column", ["start", "end"])
+def test_a_distance_is_missing_where_one_of_its_times_is(column: str) -> None:
+    """The prediction knows it too."""
+    data = pd.DataFrame(
+        {"end": pd.to_datetime(["2024-01-02"] * 2), "start": pd.to_datetime(["2024-01-01"] * 2)}
+    )
+    data.loc[1, column] = pd.NaT
+    method = {"method": "scaler_timeanchor", "reference": "start"}
+    processor = one_step("scaler", data, {"end": method})
+    changed = processor.transform(data)
+    assert changed["end"].isna().tolist() == [False, True]
+    assert processor.predict().hash == Schema.from_dataframe(changed, "t").hash
+
+
 def test_date_differences_are_whole_days() -> None:
     """Differences are floored to days, then told in the unit; without sign where asked for."""
-    data = pd.DataFrame({
-        "start": pd.to_datetime(["2024-01-08 00:00", "2024-01-08 00:00"]),
-        "end": pd.to_datetime(["2024-01-22 23:00", "2024-01-01 00:00"]),
-    })
+    data = pd.DataFrame(
+        {
+            "start": pd.to_datetime(["2024-01-08 00:00", "2024-01-08 00:00"]),
+            "end": pd.to_datetime(["2024-01-22 23:00", "2024-01-01 00:00"]),
+        }
+    )
     method = {
         "method": "encoder_datediff",
         "baseline_date": "start",
@@ -690,7 +773,9 @@ def test_text_that_is_no_date_is_refused() -> None:
 
 def test_times_with_and_without_a_zone_are_not_compared() -> None:
     """The distance between them is not known."""
-    data = pd.DataFrame({"end": pd.to_datetime(["2024"], utc=True), "start": pd.to_datetime(["2024"])})
+    data = pd.DataFrame(
+        {"end": pd.to_datetime(["2024"], utc=True), "start": pd.to_datetime(["2024"])}
+    )
     method = {"method": "scaler_timeanchor", "reference": "start"}
     with pytest.raises(DataError, match="'end' and 'start' one has a time zone"):
         one_step("scaler", data, {"end": method})
@@ -735,16 +820,18 @@ def test_columns_that_are_gone_are_named() -> None:
 
 def test_columns_without_any_step_get_their_type_back() -> None:
     """A synthesizer's floats become integers, truth values and categories as they were."""
-    data = pd.DataFrame({
-        "i": [1, 2],
-        "b": [True, False],
-        "c": pd.Categorical(["x", "y"]),
-        "t": pd.to_datetime(["2024-01-01", "2024-01-02"]),
-    })
+    data = pd.DataFrame(
+        {
+            "i": [1, 2],
+            "b": [True, False],
+            "c": pd.Categorical(["x", "y"]),
+            "t": pd.to_datetime(["2024-01-01", "2024-01-02"]),
+        }
+    )
     processor = fitted(data, {"sequence": ["missing"]})
-    made = pd.DataFrame({
-        "i": [1.6, 2.4], "b": [0.9, 0.1], "c": ["y", "w"], "t": ["2024-01-01", "2024-01-02"]
-    })
+    made = pd.DataFrame(
+        {"i": [1.6, 2.4], "b": [0.9, 0.1], "c": ["y", "w"], "t": ["2024-01-01", "2024-01-02"]}
+    )
     back = processor.inverse_transform(made)
     assert back.dtypes.tolist() == data.dtypes.tolist()
     assert back["i"].tolist() == [2, 2]

@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
-from opentelemetry.sdk.environment_variables import (
-    OTEL_EXPORTER_OTLP_ENDPOINT,
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-)
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.telemetry.setup import OTEL_TRACES_EXPORTER, configure
+from petsard_otel.settings import SHUTDOWN_SECONDS
+from petsard_otel.telemetry.setup import configure
 
 if TYPE_CHECKING:
     from petsard_otel.cli.notices import Notices
     from petsard_otel.telemetry.setup import Configuration, Delivery
 
 VARIABLES = (
-    OTEL_TRACES_EXPORTER,
-    OTEL_EXPORTER_OTLP_ENDPOINT,
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 )
 """Environment variables each of which says that spans are to be sent, or that they are not."""
-
-
-class _SampledSpans(SpanProcessor):
-    """Counts the spans that ought to arrive."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Count a span, if it is to be sent."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            self.count += 1
 
 
 @dataclass(frozen=True)
@@ -48,22 +33,25 @@ class Export:
 
     configuration: Configuration
     delivery: Delivery
-    sampled: _SampledSpans
 
     def finish(self, trace_id: str | None, notices: Notices, *, is_quiet: bool) -> None:
-        """Send what is left, and say how many spans arrived where."""
+        """Send what is left, and say how many spans arrived where; nothing where none was made."""
+        started = time.monotonic()
         self.configuration.shutdown()
-        expected, delivered = self.sampled.count, self.delivery.delivered
+        is_unfinished = time.monotonic() - started >= SHUTDOWN_SECONDS
+        if trace_id is None:
+            return
+        delivered, failed = self.delivery.delivered, self.delivery.failed
         where = f"{_without_password(self.delivery.endpoint)} (trace {trace_id})"
-        if delivered < expected:
+        if is_unfinished or failed:
             problem = (
-                f"only {delivered} of {expected} spans reached the collector at"
+                f"only {delivered} spans reached the collector at {where}"
                 if delivered
-                else f"{expected} spans could not be sent to the collector at"
+                else f"the collector at {where} could not be reached, no span was delivered"
             )
-            notices.warning(f"{problem} {where}; the results are not affected")
-        elif not is_quiet and expected:
-            notices.info(f"{expected} spans sent to {where}")
+            notices.warning(f"{problem}; the results are not affected")
+        elif not is_quiet and delivered:
+            notices.info(f"{delivered} spans sent to {where}")
         elif not is_quiet:
             notices.info(f"no span sent to {where}: the OTEL_* variables leave this run out")
 
@@ -93,9 +81,7 @@ def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
         raise ConfigError(f"the OTEL_* variables cannot be used: {error}") from None
     if configuration.delivery is None:
         return None
-    sampled = _SampledSpans()
-    configuration.tracer_provider.add_span_processor(sampled)
-    return Export(configuration, configuration.delivery, sampled)
+    return Export(configuration, configuration.delivery)
 
 
 def _silence_exporters() -> None:

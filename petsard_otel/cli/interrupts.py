@@ -27,6 +27,11 @@ class Interrupts:
         if self._is_ours:
             signal.signal(signal.SIGINT, self._take)
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where one came, as a library may have swallowed it."""
+        if self.has_come:
+            raise KeyboardInterrupt
+
     def end_process(self) -> None:
         """Have a further interrupt end the process on the spot: nothing is left to tidy."""
         if self._is_ours:

@@ -108,8 +108,10 @@ class PlainProgress(SilentProgress):
     def _ended(self, progress: Progress) -> None:
         status, duration = self._outcome(progress)
         digits = len(str(progress.total))
-        line = f"[{progress.number:>{digits}}/{progress.total}] {_fitted(_label(progress), self._width)}"
-        line += f" {duration:>{DURATION_WIDTH}}"
+        label = _fitted(_label(progress), self._width)
+        line = (
+            f"[{progress.number:>{digits}}/{progress.total}] {label} {duration:>{DURATION_WIDTH}}"
+        )
         if status != "success":
             line += f"  {status}"
         self._console.print(Text(line), soft_wrap=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from petsard_otel.cli.export import Export
     from petsard_otel.cli.interrupts import Interrupts
-    from petsard_otel.executor import Executor
+    from petsard_otel.executor import Executor, Progress
 
 MACHINE_FORMATS = {"json": timing_json, "csv": timing_csv}
 """The formats in which stdout holds the timing and nothing else."""
@@ -46,13 +46,12 @@ def run(options: Namespace, interrupts: Interrupts) -> int:
                 return BAD_USAGE
             progress = _progress(executor, errors, is_quiet=options.quiet)
             notices.before_each = progress.flush
-            failure = _execute(executor, progress)
-            if failure is not None and interrupts.has_come:
-                failure = KeyboardInterrupt()
-        if isinstance(failure, OSError) and progress.running is None:
-            # No module had begun: what cannot be opened is the log that the configuration names.
-            notices.error(f"Executor: the log cannot be written: {failure}")
-            return BAD_USAGE
+            try:
+                failure = _execute(executor, progress, interrupts)
+            except OSError as error:
+                # No module had begun: what cannot be opened is the log that the YAML names.
+                notices.error(f"Executor: the log cannot be written: {error}")
+                return BAD_USAGE
         _print_results(executor, options, errors)
         if export is not None:
             trace_id = executor.status.get_status_summary()["trace_id"]
@@ -95,13 +94,23 @@ def _is_live(console: Console) -> bool:
     return sys.stderr.isatty() and not console.is_dumb_terminal
 
 
-def _execute(executor: Executor, progress: SilentProgress) -> BaseException | None:
-    """Run it all, and return what ended it early."""
+def _execute(
+    executor: Executor, progress: SilentProgress, interrupts: Interrupts
+) -> BaseException | None:
+    """Run it all, and return what ended it early; raise what no module raised."""
+
+    def take(event: Progress) -> None:
+        interrupts.check()
+        progress(event)
+
     try:
         with progress:
-            executor.run(progress)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001
-        # Whatever a module raises ends this command with one line about it.
+            executor.run(take)
+    except BaseException as error:
+        if interrupts.has_come:
+            return KeyboardInterrupt()
+        if progress.running is None:
+            raise
         return error
     return None
 
@@ -140,17 +149,15 @@ def _conclude(
     if failure is None:
         return SUCCESS
     running = progress.running
+    path = () if running is None else running.experiment_path
+    names = [f"{module}[{experiment}]" for module, experiment in path]
     if isinstance(failure, KeyboardInterrupt):
-        where = "" if running is None else f" in {running.module}[{running.experiment}]"
-        notices.error(f"interrupted{where}")
+        notices.error(f"interrupted in {names[-1]}" if names else "interrupted")
         return INTERRUPTED
-    if running is None:
-        raise failure
     if with_traceback:
         sys.stderr.writelines(traceback.format_exception(failure))
-    path = [f"{module}[{experiment}]" for module, experiment in running.experiment_path]
-    message = f"{path[-1]} failed: {type(failure).__name__}: {failure}"
-    if len(path) > 1:
-        message += f"\non the path {' > '.join(path)}"
+    message = f"{names[-1]} failed: {type(failure).__name__}: {failure}"
+    if len(names) > 1:
+        message += f"\non the path {' > '.join(names)}"
     notices.error(message)
     return FAILED

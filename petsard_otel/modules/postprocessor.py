@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import field_validator
-
-from petsard_otel.exceptions import UnexecutedError
+from petsard_otel.exceptions import ConfigError, UnexecutedError
 from petsard_otel.modules.parameters import Parameters, read_parameters, unknown_name
 from petsard_otel.modules.processing_schema import conformed, schema_like
 from petsard_otel.telemetry.spans import step_span
@@ -29,19 +27,15 @@ class PostprocessorParameters(Parameters):
 
     method: str = "default"
 
-    @field_validator("method")
-    @classmethod
-    def _known_method(cls, method: str) -> str:
-        if method.lower() != "default":
-            raise ValueError(unknown_name("method", method, ["default"]))
-        return method.lower()
-
 
 class PostprocessorAdapter:
     """Run one Postprocessor experiment."""
 
     def __init__(self, experiment: str, parameters: Mapping[str, Any]) -> None:
-        read_parameters(PostprocessorParameters, MODULE, experiment, parameters)
+        method = read_parameters(PostprocessorParameters, MODULE, experiment, parameters).method
+        if method.lower() != "default":
+            message = unknown_name("method", method, ["default"])
+            raise ConfigError(message, module=MODULE, experiment=experiment, key="method")
         self.processor: Processor | None = None
         self._result: pd.DataFrame | None = None
         self._metadata: Schema | None = None

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MODULE = "Preprocessor"
 """The module's name."""
 
+PREPROCESSOR_METHODS = ("default", "custom")
+"""PETsARD's names. They are the same: `config` says where to leave the defaults, if anywhere."""
+
 DEFAULT_SEQUENCE = ("missing", "outlier", "encoder", "scaler")
 """The steps, in their order, where the configuration does not say."""
 
@@ -48,13 +51,6 @@ class PreprocessorParameters(Parameters):
     scaler: dict[Any, Any] | None = None
     discretizing: dict[Any, Any] | None = None
     random_state: int = 0
-
-    @field_validator("method")
-    @classmethod
-    def _known_method(cls, method: str) -> str:
-        if method.lower() not in {"default", "custom"}:
-            raise ValueError(unknown_name("method", method, ["default", "custom"]))
-        return method.lower()
 
     @field_validator("random_state")
     @classmethod
@@ -142,6 +138,9 @@ def read_plan(experiment: str, given: Mapping[str, Any]) -> Plan:
         ConfigError: Names the key, and the nearest valid one where it is unknown.
     """
     parameters = read_parameters(PreprocessorParameters, MODULE, experiment, given)
+    if parameters.method.lower() not in PREPROCESSOR_METHODS:
+        message = unknown_name("method", parameters.method, PREPROCESSOR_METHODS)
+        raise _error(message, experiment, "method")
     place, steps = _steps(parameters, experiment)
     sequence = tuple(parameters.sequence or DEFAULT_SEQUENCE)
     methods: dict[str, dict[Hashable, Method | None]] = {}

@@ -79,7 +79,9 @@ class ColumnStep(Step):
         """Return the table with this column changed."""
         if self.column not in columns:
             return columns
-        return {**columns, self.column: self.transform_column(columns[self.column])}
+        changed = self.transform_column(columns[self.column])
+        # Steps that follow name the column in their errors.
+        return {**columns, self.column: pd.Series(changed, name=self.column)}
 
     def inverse_transform(self, columns: Columns) -> Columns:
         """Return the table with this column as it was."""
@@ -209,9 +211,12 @@ class Processor:
 
 
 def columns_by_name(data: pd.DataFrame) -> Columns:
-    """Return the columns of a table by the names that its Schema has for them."""
+    """Return the columns of a table by, and under, the names that its Schema has for them."""
     names = Schema.from_dataframe(data.head(0), "").attributes
-    return {name: column for name, (_, column) in zip(names, data.items(), strict=True)}
+    return {
+        name: pd.Series(column, name=name)
+        for name, (_, column) in zip(names, data.items(), strict=True)
+    }
 
 
 def named(columns: Sequence[str]) -> str:

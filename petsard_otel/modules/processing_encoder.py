@@ -66,9 +66,7 @@ class EncodeUniform(ColumnStep):
         uppers = self._uppers[ranks]
         lowers = np.concatenate([[0.0], self._uppers])[ranks]
         shares = np.random.default_rng(self._seed).random(len(column))
-        drawn = lowers + shares * (uppers - lowers)
-        # A sum may be rounded up to the first number of the next category's part.
-        return pd.Series(np.minimum(drawn, np.nextafter(uppers, lowers)), index=column.index)
+        return pd.Series(lowers + shares * (uppers - lowers), index=column.index)
 
     def inverse_transform_column(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return the category in whose part each number lies, or the nearest."""
@@ -150,10 +148,14 @@ def indicator_prefixes(encoded: Iterable[str], names: Iterable[str]) -> dict[str
 
 def _is_taken(prefix: str, column: str, names: list[str], prefixes: dict[str, str]) -> bool:
     for name in names:
-        if name != column and name.startswith(prefix):
-            rest = name[len(prefix) :]
-            if rest.isdigit() or rest.endswith("*") or name in prefixes:
-                return True
+        if name == column:
+            continue
+        # Were another encoded column's shortest prefix to begin with this one, it would find none.
+        if name in prefixes and f"{name}_".startswith(prefix):
+            return True
+        rest = name[len(prefix) :] if name.startswith(prefix) else ""
+        if rest.isdigit() or rest.endswith("*"):
+            return True
     return any(
         other and (other.startswith(prefix) or prefix.startswith(other))
         for other in prefixes.values()

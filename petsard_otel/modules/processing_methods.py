@@ -122,6 +122,9 @@ def read_method(given: Any, step: str, experiment: str, key: str) -> Method | No
         if near in METHODS[step]:
             raise _error(f"unknown method {name!r}; did you mean {near!r}?", experiment, key)
         raise _error(unknown_name("method", name, METHODS[step]), experiment, key)
+    if METHODS[step][name] is NoParameters and parameters:
+        place = f"{key}.{next(iter(parameters))}"
+        raise _error(f"{name} takes no parameters", experiment, place)
     try:
         return Method(
             name, read_parameters(METHODS[step][name], "Preprocessor", experiment, parameters)

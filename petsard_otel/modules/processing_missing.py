@@ -102,7 +102,7 @@ class Fill(ColumnStep):
         positions = np.arange(len(column))
         positions[missing] = len(column) + choice
         both = pd.concat([column.astype(self._fillers.dtype), self._fillers], ignore_index=True)
-        return pd.Series(both.iloc[positions].set_axis(column.index), name=column.name)
+        return both.iloc[positions].set_axis(column.index)
 
     def inverse_transform_column(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return the column with missing values at the rate at which they were found."""

@@ -1,0 +1,136 @@
+# What a person does with this repository. `make help` lists the targets.
+#
+#   make demo                       needs nothing but Python 3.10 or newer
+#   make demo PYTHON=/path/python   with an interpreter of your choice
+#
+# Everything made here lies in .venv, build and dist, which git ignores; heavy things that are
+# worth keeping between clones lie in CACHE.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+CACHE ?= $(if $(PETSARD_OTEL_CACHE),$(PETSARD_OTEL_CACHE),$(HOME)/.cache/petsard-otel)
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+# The first command of a list that really runs with a version of at least 3.10 and can make a venv.
+# A pyenv shim may be there and not run.
+find_python = $(shell for candidate in $(1); do \
+	"$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' \
+		>/dev/null 2>&1 && { command -v "$$candidate"; break; }; done)
+
+PYENV_VERSIONS := $(if $(PYENV_ROOT),$(PYENV_ROOT),$(HOME)/.pyenv)/versions
+python_of = $(call find_python,python$(1) $(wildcard $(PYENV_VERSIONS)/$(1).*/bin/python$(1)))
+
+MATRIX := 3.10 3.11 3.12 3.13
+LOWEST := 3.10
+
+ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
+		| awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: $(VENV)/installed ## Run examples/ (outputs to build/demo)
+	$(VENV)/bin/petsard-otel run examples/pipeline.yaml
+	@echo 'The synthetic tables and their scores are in build/demo/.'
+
+.PHONY: test
+test: $(VENV)/installed-dev ## Run the whole test suite (ARGS="-k name" for a part of it)
+	$(RUN) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/installed-dev ## Check style and formatting with ruff
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+.PHONY: types
+types: $(VENV)/installed-dev ## Check types with mypy, strict
+	$(RUN) -m mypy
+
+.PHONY: coverage
+coverage: $(VENV)/installed-dev ## Run the suite and show which branches it leaves out
+	@$(RUN) -m pip install --quiet --disable-pip-version-check 'coverage[toml]>=7.6'
+	$(RUN) -m coverage run -m pytest $(ARGS)
+	$(RUN) -m coverage report
+
+.PHONY: bench
+bench: $(VENV)/installed-dev ## Measure beside the peers (BENCH_ARGS="--quick --json FILE")
+	$(RUN) -m benchmarks.run $(BENCH_ARGS)
+
+.PHONY: build
+build: $(VENV)/installed ## Build the wheel into dist/
+	@rm -rf dist
+	$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist
+
+.PHONY: test-lowest
+test-lowest: build/envs/lowest-$(LOWEST)/installed ## Run the suite on the lowest versions declared
+	build/envs/lowest-$(LOWEST)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-matrix
+test-matrix: $(MATRIX:%=test-%) ## Run the suite on every Python supported
+
+.PHONY: $(MATRIX:%=test-%)
+$(MATRIX:%=test-%): test-%: build/envs/%/installed
+	build/envs/$*/bin/python -m pytest $(ARGS)
+
+.PHONY: clean
+clean: ## Remove everything that was made here (not CACHE)
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- environments -------------------------------------------------------------------------------
+# A file in the environment says that it holds what pyproject.toml declares.
+
+$(VENV)/bin/python:
+	@python='$(or $(PYTHON),$(call find_python,$(MATRIX:%=python%) python3 python))'; \
+	if [ -z "$$python" ]; then \
+		echo 'petsard-otel needs Python 3.10 or newer with its venv module, and found none.' >&2; \
+		echo 'Install one (Debian: apt install python3 python3-venv), or name one:' >&2; \
+		echo '  make demo PYTHON=/path/to/python3' >&2; \
+		exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$($$python --version) ($$python)"; \
+	"$$python" -m venv --clear $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing petsard-otel into $(VENV); this takes a minute or two the first time'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing petsard-otel with its tools for tests; this takes a minute or two the first time'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+# uv resolves to the lowest versions, which pip cannot, and fills an environment in seconds.
+UV = $(CACHE)/tools/uv/bin/uv
+
+$(UV): | $(VENV)/bin/python
+	@$(RUN) -m venv --clear $(CACHE)/tools/uv
+	@$(CACHE)/tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+# $(1): version of Python, $(2): options of uv
+define fill_environment
+	@python='$(call python_of,$(1))'; \
+	if [ -z "$$python" ]; then \
+		echo 'Found no python$(1) that runs, neither on the PATH nor in $(PYENV_VERSIONS).' >&2; exit 1; \
+	fi; \
+	echo "Filling $(@D) with $$($$python --version)"; \
+	export UV_CACHE_DIR=$(CACHE)/uv UV_PYTHON_DOWNLOADS=never; \
+	$(UV) venv --quiet --clear --python "$$python" $(@D); \
+	$(UV) pip install --quiet --python $(@D)/bin/python $(2) --editable '.[dev]'; \
+	touch $@
+endef
+
+build/envs/lowest-$(LOWEST)/installed: pyproject.toml | $(UV)
+	$(call fill_environment,$(LOWEST),--resolution lowest-direct)
+
+build/envs/%/installed: pyproject.toml | $(UV)
+	$(call fill_environment,$*,)
