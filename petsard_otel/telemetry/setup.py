@@ -25,7 +25,7 @@ from opentelemetry.sdk.environment_variables import (
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     SpanExporter,
@@ -41,7 +41,11 @@ from opentelemetry.sdk.trace.sampling import (
 
 from petsard_otel.attributes import SCOPE_NAME
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.settings import EXPORT_TIMEOUT_SECONDS, SHUTDOWN_SECONDS
+from petsard_otel.settings import (
+    EXPORT_QUEUE_SIZE,
+    EXPORT_TIMEOUT_SECONDS,
+    SHUTDOWN_SECONDS,
+)
 from petsard_otel.telemetry.identity import SCHEMA_URL
 from petsard_otel.telemetry.metrics import Metrics, metrics_of
 from petsard_otel.telemetry.mirror import StatusSpanProcessor, mirror_of
@@ -171,7 +175,7 @@ class Configuration:
         worker.start()
         worker.join(timeout_seconds)
         if worker.is_alive() and self.delivery is not None:
-            self.delivery.give_up()
+            self.delivery.shutdown()
 
     def _shutdown_all(self) -> None:
         self.tracer_provider.shutdown()
@@ -180,10 +184,11 @@ class Configuration:
 
 
 class Delivery(SpanExporter):
-    """Wraps an exporter and keeps count of what arrived."""
+    """Wraps an exporter, and keeps count of what ought to arrive, what did, and what did not."""
 
     def __init__(self, exporter: SpanExporter, endpoint: str) -> None:
         self.endpoint = endpoint
+        self.sampled = 0
         self.delivered = 0
         self.failed = 0
         self._exporter = exporter
@@ -197,17 +202,25 @@ class Delivery(SpanExporter):
             self.failed += len(spans)
         return result
 
-    def give_up(self) -> None:
-        """Stop retrying."""
-        self._exporter.shutdown()
-
     def shutdown(self) -> None:
-        """Shut the wrapped exporter down."""
+        """Shut the wrapped exporter down, which ends its retries."""
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Flush the wrapped exporter."""
         return self._exporter.force_flush(timeout_millis)
+
+
+class _SampledSpans(SpanProcessor):
+    """Counts the spans that ought to arrive."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Count a span, if it is to be sent."""
+        if span.context is not None and span.context.trace_flags.sampled:
+            self._delivery.sampled += 1
 
 
 def configure(
@@ -254,7 +267,8 @@ def configure(
     if target is not None:
         exporter, metric_exporter, url = _exporters(*target)
         delivery = Delivery(exporter, url)
-        provider.add_span_processor(BatchSpanProcessor(delivery))
+        provider.add_span_processor(_SampledSpans(delivery))
+        provider.add_span_processor(BatchSpanProcessor(delivery, max_queue_size=_queue_size()))
         if os.environ.get(OTEL_METRICS_EXPORTER, "otlp") != "none":
             meters = MeterProvider(
                 [PeriodicExportingMetricReader(metric_exporter)],
@@ -266,6 +280,11 @@ def configure(
         former.shutdown()
         _logger.debug("configure() replaced an earlier configuration")
     return _configured
+
+
+def _queue_size() -> int | None:
+    """Return the room for spans that wait to be sent, None to leave it to the variable."""
+    return None if "OTEL_BSP_MAX_QUEUE_SIZE" in os.environ else EXPORT_QUEUE_SIZE
 
 
 def _sampler(sample_ratio: float | None) -> Sampler:
