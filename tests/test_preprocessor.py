@@ -154,13 +154,22 @@ def test_the_schema_keeps_its_id_and_what_was_declared() -> None:
     assert adapter.get_result()["a"].tolist() == [1.0, 2.5, 1.8]
 
 
+def test_nullability_is_the_tables_own() -> None:
+    """A schema may allow missing values that a table does not have."""
+    data = pd.DataFrame({"a": [1.0, 2.0]})
+    declared = Schema.of("cars", [Attribute("a", "float64", nullable=True)])
+    adapter = PreprocessorAdapter("demo", {"sequence": ["scaler"]})
+    adapter.run({"data": data, "metadata": declared})
+    assert not adapter.get_metadata().attributes["a"].nullable
+
+
 def test_a_splitter_gives_its_training_part() -> None:
     """After a Splitter the training rows are processed, after a Loader all of them."""
     data = table()
     adapter = PreprocessorAdapter("demo", {})
-    split = {"train": data.iloc[:2], "validation": data.iloc[2:]}
+    split = {"train": data.iloc[:3], "validation": data.iloc[3:]}
     given = adapter.set_input(PipelineBefore("Splitter", split))  # type: ignore[arg-type]
-    assert len(given["data"]) == 2
+    assert len(given["data"]) == 3
     given = adapter.set_input(PipelineBefore("Loader", data))  # type: ignore[arg-type]
     assert len(given["data"]) == 5
     assert given["metadata"].id == "cars"

@@ -15,7 +15,7 @@ from petsard_otel.modules.processing_levels import Levels
 from petsard_otel.schema import Attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 INDICATOR_THRESHOLD = 0.5
 """From here on an indicator that a synthesizer made counts as set."""
@@ -130,36 +130,34 @@ class EncodeOneHot(Step):
         return {**kept, self.column: self._levels.values(codes, index)}
 
 
-def indicator_prefixes(encoded: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+def indicator_prefixes(encoded: Sequence[str], names: Iterable[str]) -> dict[str, str]:
     """Return, for each column to be encoded, how the names of its indicators begin.
 
     No other column's name looks like one of the indicators, and no prefix begins another, so
     that `<prefix>*` stands for these indicators alone.
     """
-    others, prefixes = list(names), dict.fromkeys(encoded, "")
-    for column in prefixes:
+    taken, others = set(encoded), list(names)
+    prefixes = {}
+    for column in encoded:
         prefix, number = f"{column}_", 2
-        while _is_taken(prefix, column, others, prefixes):
+        while _is_taken(prefix, column, others, taken):
             prefix = f"{column}_{number}_"
             number += 1
         prefixes[column] = prefix
     return prefixes
 
 
-def _is_taken(prefix: str, column: str, names: list[str], prefixes: dict[str, str]) -> bool:
+def _is_taken(prefix: str, column: str, names: list[str], encoded: set[str]) -> bool:
     for name in names:
         if name == column:
             continue
-        # Were another encoded column's shortest prefix to begin with this one, it would find none.
-        if name in prefixes and f"{name}_".startswith(prefix):
+        # All prefixes that another column could get begin with its name and this.
+        if name in encoded and f"{name}_".startswith(prefix):
             return True
         rest = name[len(prefix) :] if name.startswith(prefix) else ""
         if rest.isdigit() or rest.endswith("*"):
             return True
-    return any(
-        other and (other.startswith(prefix) or prefix.startswith(other))
-        for other in prefixes.values()
-    )
+    return False
 
 
 def _floats(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
