@@ -257,12 +257,7 @@ class Status:
 
     def _keep(self, module: str, experiment: str, adapter: Adapter) -> None:
         """Update what later modules read."""
-        if module in self.status and module in self._positions:
-            for name in self.sequence[self._positions[module] + 1 :]:
-                self._validation_results.pop(name, None)
-                if self.status.pop(name, None) is not None and name == "Splitter":
-                    # Another table: its rows have nothing to do with those split so far.
-                    self.exist_train_indices = []
+        self._leave_former_path(module)
         cls: Any = type(adapter)
         operator: Any = adapter
         if describes_schema(cls):
@@ -278,12 +273,22 @@ class Status:
             self.set_report(adapter.get_result())
         if splits_data(cls):
             self.update_exist_train_indices(operator.get_train_indices())
-        self._validation_results.pop(module, None)
         if validates_data(cls):
             found = operator.get_validation_result()
             if found is not None:
                 self.put_validation_result(module, found)
         self.status[module] = {"expt": experiment, "operator": adapter}
+
+    def _leave_former_path(self, module: str) -> None:
+        """Forget what came after a module that runs again."""
+        self._validation_results.pop(module, None)
+        if module not in self.status or module not in self._positions:
+            return
+        for name in self.sequence[self._positions[module] + 1 :]:
+            self._validation_results.pop(name, None)
+            if self.status.pop(name, None) is not None and name == "Splitter":
+                # Another table: its rows have nothing to do with those split so far.
+                self.exist_train_indices = []
 
     def get_pre_module(self, module: str) -> str | None:
         """Return the module before this one in the sequence, None for the first."""

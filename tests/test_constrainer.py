@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from petsard_otel import Executor, Status
 from petsard_otel.exceptions import ConfigError, DataError, UnexecutedError
-from petsard_otel.modules.conditions import parse
 from petsard_otel.modules.constrainer import ConstrainerAdapter
+from petsard_otel.modules.constraints.conditions import parse
 from petsard_otel.schema import Attribute, Schema
 
 if TYPE_CHECKING:

@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 
 from petsard_otel import Executor
 from petsard_otel.exceptions import ConfigError, DataError, UnexecutedError
-from petsard_otel.modules import (
-    evaluation_fidelity,
-    evaluation_privacy,
-    evaluation_scores,
-    evaluation_utility,
-)
+from petsard_otel.modules.evaluation import fidelity as evaluation_fidelity
+from petsard_otel.modules.evaluation import privacy as evaluation_privacy
+from petsard_otel.modules.evaluation import scores as evaluation_scores
+from petsard_otel.modules.evaluation import utility as evaluation_utility
 from petsard_otel.modules.evaluator import EvaluatorAdapter
 
 CARS = str(Path(__file__).parent.parent / "examples" / "cars.csv")

@@ -20,7 +20,7 @@ from petsard_otel.schema import Attribute, Schema, resolve_prediction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from petsard_otel.modules.processing import Processor
+    from petsard_otel.modules.processing.processor import Processor
 
 LEGITIMATE_REFUSALS = (
     "leaves none of",

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from petsard_otel import Executor
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 from petsard_otel.modules.reporter import ReporterAdapter
-from petsard_otel.modules.reporter_files import replacing, report_path
+from petsard_otel.modules.reporting.files import replacing, report_path
 from petsard_otel.schema import Attribute, Schema
 
 if TYPE_CHECKING:

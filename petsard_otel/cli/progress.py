@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
 
     from petsard_otel.executor import Executor, Progress
 
-FLUSH_SECONDS = 0.1
-"""How often finished lines are written on a terminal; each writing draws the live line anew."""
-
-SHOWN_PENDING = 4
-"""How many finished lines that are not written yet stand above the live line."""
+DRAW_SECONDS = 0.1
+"""How often a terminal is drawn on."""
 
 DURATION_WIDTH = 7
 """Columns of a duration."""
@@ -129,18 +127,21 @@ class LiveProgress(SilentProgress):
         self._width = min(_label_width(executor), rest - MIN_BAR_WIDTH)
         self._bar_width = min(rest - self._width, BAR_WIDTH)
         self._since = 0.0
-        self._pending: list[Text] = []
-        self._last_flush = 0.0
+        self._ended_lines: deque[Text] = deque()
+        self._flushing = threading.Lock()
+        self._is_over = threading.Event()
+        self._drawer = threading.Thread(target=self._draw, daemon=True)
         self._live = Live(
+            self,
             console=console,
-            refresh_per_second=10,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=sys.stdout.isatty(),
-            get_renderable=self._draw,
         )
 
     def __enter__(self) -> None:
         self._live.start()
+        self._drawer.start()
 
     def __exit__(
         self,
@@ -149,20 +150,32 @@ class LiveProgress(SilentProgress):
         traceback: TracebackType | None,
     ) -> None:
         super().__exit__(exc_type, exc, traceback)
-        self.flush()
-        self._live.stop()
+        self._is_over.set()
+        try:
+            self._drawer.join()
+            self.flush()
+        finally:
+            self._live.stop()
 
     def flush(self) -> None:
-        """Write the finished lines that are held back."""
-        if self._pending:
-            lines, self._pending = self._pending, []
-            self._console.print(Text("\n").join(lines), overflow="ellipsis", no_wrap=True)
-        self._last_flush = time.monotonic()
+        """Write the lines of what has ended; safe from any thread."""
+        with self._flushing:
+            lines = [self._ended_lines.popleft() for _ in range(len(self._ended_lines))]
+            if lines:
+                self._console.print(Text("\n").join(lines), overflow="ellipsis", no_wrap=True)
+
+    def _draw(self) -> None:
+        """Write and draw at intervals, in a thread of its own, so that executions need not wait.
+
+        Rich leaves remains where two threads draw live parts of different heights; this one is
+        always one line high.
+        """
+        while not self._is_over.wait(DRAW_SECONDS):
+            self.flush()
+            self._live.refresh()
 
     def _started(self, progress: Progress) -> None:
         self._since = time.monotonic()
-        if self._since - self._last_flush >= FLUSH_SECONDS:
-            self.flush()
 
     def _ended(self, progress: Progress) -> None:
         status, duration = self._outcome(progress)
@@ -173,10 +186,10 @@ class LiveProgress(SilentProgress):
         line.append(f" {duration:>{DURATION_WIDTH}}", style="dim")
         if status != "success":
             line.append(f"  {status}", style=style)
-        self._pending.append(line)
+        self._ended_lines.append(line)
 
-    def _draw(self) -> RenderableType:
-        """Return the live part. Called from the thread that refreshes it."""
+    def __rich__(self) -> RenderableType:
+        """Return the live line."""
         running = self.running
         if running is None:
             return Text()
@@ -190,7 +203,7 @@ class LiveProgress(SilentProgress):
             ProgressBar(running.total, done, width=self._bar_width),
             f"{done}/{running.total}",
         )
-        return Group(*self._pending[-SHOWN_PENDING:], grid)
+        return grid
 
     def _fitted(self, progress: Progress) -> Text:
         return Text(_fitted(_label(progress), self._width))

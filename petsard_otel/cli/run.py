@@ -36,27 +36,36 @@ def run(options: Namespace, interrupts: Interrupts) -> int:
     """Run a pipeline, print what came of it, and return the exit code."""
     errors = _console(sys.stderr)
     notices = Notices(errors)
-    with notices.installed():
-        with stdout_to_stderr() if options.format in MACHINE_FORMATS else nullcontext():
-            try:
-                with _waiting(errors, options):
-                    executor, export = _prepare(options)
-            except ConfigError as error:
-                notices.error(str(error))
-                return BAD_USAGE
-            progress = _progress(executor, errors, is_quiet=options.quiet)
-            notices.before_each = progress.flush
-            try:
-                failure = _execute(executor, progress, interrupts)
-            except OSError as error:
-                # No module had begun: what cannot be opened is the log that the YAML names.
-                notices.error(f"Executor: the log cannot be written: {error}")
-                return BAD_USAGE
-        _print_results(executor, options, errors)
-        if export is not None:
-            trace_id = executor.status.get_status_summary()["trace_id"]
-            export.finish(trace_id, notices, is_quiet=options.quiet)
-        return _conclude(failure, progress, notices, with_traceback=options.traceback)
+    try:
+        with notices.installed():
+            return _run(options, interrupts, errors, notices)
+    finally:
+        if _is_live(errors):
+            # An interrupt may strike just where something live has hidden it.
+            errors.show_cursor()
+
+
+def _run(options: Namespace, interrupts: Interrupts, errors: Console, notices: Notices) -> int:
+    with stdout_to_stderr() if options.format in MACHINE_FORMATS else nullcontext():
+        try:
+            with _waiting(errors, options):
+                executor, export = _prepare(options)
+        except ConfigError as error:
+            notices.error(str(error))
+            return BAD_USAGE
+        progress = _progress(executor, errors, is_quiet=options.quiet)
+        notices.before_each = progress.flush
+        try:
+            failure = _execute(executor, progress, interrupts)
+        except OSError as error:
+            # No module had begun: what cannot be opened is the log that the YAML names.
+            notices.error(f"Executor: the log cannot be written: {error}")
+            return BAD_USAGE
+    _print_results(executor, options, errors)
+    if export is not None:
+        trace_id = executor.status.get_status_summary()["trace_id"]
+        export.finish(trace_id, notices, is_quiet=options.quiet)
+    return _conclude(failure, progress, notices, with_traceback=options.traceback)
 
 
 def _console(stream: TextIO) -> Console:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from petsard_otel.exceptions import ConfigError, UnexecutedError
-from petsard_otel.modules.constraints_parameters import read_constrainer_parameters
-from petsard_otel.modules.constraints_resampling import resample
-from petsard_otel.modules.constraints_validation import validate
-from petsard_otel.modules.processing_schema import conformed
+from petsard_otel.modules.constraints.parameters import read_constrainer_parameters
+from petsard_otel.modules.constraints.resampling import resample
+from petsard_otel.modules.constraints.validation import validate
+from petsard_otel.modules.processing.schema import conformed
 from petsard_otel.modules.synthesizer import carried_schema
 from petsard_otel.telemetry.spans import step_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from petsard_otel.modules.processing import Processor
+    from petsard_otel.modules.processing.processor import Processor
     from petsard_otel.schema import Schema
     from petsard_otel.status import Status
 

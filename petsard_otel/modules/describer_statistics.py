@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import rel_entr
 
-from petsard_otel.modules.evaluation_tables import (
+from petsard_otel.modules.evaluation.tables import (
     align,
     as_codes,
     as_numbers,

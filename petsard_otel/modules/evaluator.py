@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from petsard_otel.exceptions import ConfigError, UnexecutedError
-from petsard_otel.modules.evaluation_parameters import (
+from petsard_otel.modules.evaluation.parameters import (
     TASK_TYPES,
     EvaluatorParameters,
     MLUtilityParameters,
@@ -146,15 +146,15 @@ def _evaluation(
     """
     seed = parameters.random_state
     if isinstance(parameters, MLUtilityParameters):
-        from petsard_otel.modules.evaluation_utility import utility
+        from petsard_otel.modules.evaluation.utility import utility
 
         return lambda tables: utility(tables, parameters)
     if method == "privacy":
-        from petsard_otel.modules.evaluation_privacy import privacy
+        from petsard_otel.modules.evaluation.privacy import privacy
 
         return lambda tables: privacy(
             tables["ori"], tables["syn"], tables.get("control"), random_state=seed
         )
-    from petsard_otel.modules.evaluation_fidelity import fidelity
+    from petsard_otel.modules.evaluation.fidelity import fidelity
 
     return lambda tables: fidelity(tables["ori"], tables["syn"], random_state=seed)

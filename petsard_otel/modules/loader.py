@@ -10,8 +10,8 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
 from petsard_otel.exceptions import ConfigError, UnexecutedError
-from petsard_otel.modules.loader_files import READERS, Source, read_table, require_file
-from petsard_otel.modules.loader_schema import (
+from petsard_otel.modules.loading.files import READERS, Source, read_table, require_file
+from petsard_otel.modules.loading.schema import (
     COLUMN_TYPES,
     NEEDS_PETSARD,
     SchemaKey,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 from petsard_otel.modules.parameters import Parameters, read_parameters, unknown_name
-from petsard_otel.modules.processing_schema import conformed, schema_like
+from petsard_otel.modules.processing.schema import conformed, schema_like
 from petsard_otel.telemetry.spans import step_span
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from petsard_otel.modules.processing import Processor
+    from petsard_otel.modules.processing.processor import Processor
     from petsard_otel.schema import Schema
     from petsard_otel.status import Status
 

@@ -9,9 +9,9 @@ from pydantic import field_validator
 
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 from petsard_otel.modules.parameters import Parameters, read_parameters, unknown_name
-from petsard_otel.modules.processing_methods import METHODS, Method, read_method
-from petsard_otel.modules.processing_plan import GLOBAL_OUTLIER_METHODS, Plan
-from petsard_otel.modules.processing_schema import rounded, schema_like
+from petsard_otel.modules.processing.methods import METHODS, Method, read_method
+from petsard_otel.modules.processing.plan import GLOBAL_OUTLIER_METHODS, Plan
+from petsard_otel.modules.processing.schema import rounded, schema_like
 from petsard_otel.telemetry.spans import step_span
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from petsard_otel.modules.processing import Processor
+    from petsard_otel.modules.processing.processor import Processor
     from petsard_otel.schema import Schema
     from petsard_otel.status import Status
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.modules.parameters import read_parameters, unknown_name
-from petsard_otel.modules.reporter_files import report_path, write_csv
-from petsard_otel.modules.reporter_results import Names, ReporterParameters, table_results
-from petsard_otel.modules.reporter_save_report import SaveReport
-from petsard_otel.modules.reporter_save_schema import SaveSchema
-from petsard_otel.modules.reporter_save_validation import SaveValidation
+from petsard_otel.modules.reporting.files import report_path, write_csv
+from petsard_otel.modules.reporting.results import Names, ReporterParameters, table_results
+from petsard_otel.modules.reporting.save_report import SaveReport
+from petsard_otel.modules.reporting.save_schema import SaveSchema
+from petsard_otel.modules.reporting.save_validation import SaveValidation
 from petsard_otel.telemetry.spans import step_span
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from petsard_otel.modules.reporter_results import ReportMethod, TableResult
+    from petsard_otel.modules.reporting.results import ReportMethod, TableResult
     from petsard_otel.status import Status
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.processing import Attributes, Columns, Step, named
-from petsard_otel.modules.processing_numbers import NumberLine, kind_of
+from petsard_otel.modules.processing.numbers import NumberLine, kind_of
+from petsard_otel.modules.processing.processor import Attributes, Columns, Step, named
 from petsard_otel.schema import Attribute
 
 if TYPE_CHECKING:

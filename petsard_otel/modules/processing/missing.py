@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.processing import Attributes, Columns, ColumnStep, Step, named
-from petsard_otel.modules.processing_levels import Levels
-from petsard_otel.modules.processing_numbers import NumberLine, is_number_line, kind_of, restored
+from petsard_otel.modules.processing.levels import Levels
+from petsard_otel.modules.processing.numbers import NumberLine, is_number_line, kind_of, restored
+from petsard_otel.modules.processing.processor import Attributes, Columns, ColumnStep, Step, named
 
 if TYPE_CHECKING:
     from petsard_otel.schema import Attribute

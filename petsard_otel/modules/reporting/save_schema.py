@@ -11,14 +11,14 @@ from pydantic import AfterValidator
 
 from petsard_otel.exceptions import UnexecutedError
 from petsard_otel.modules.parameters import read_parameters, unknown_name
-from petsard_otel.modules.reporter_files import replacing, report_path, write_csv
-from petsard_otel.modules.reporter_results import Names, ReporterParameters, table_results
+from petsard_otel.modules.reporting.files import replacing, report_path, write_csv
+from petsard_otel.modules.reporting.results import Names, ReporterParameters, table_results
 from petsard_otel.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from petsard_otel.modules.reporter_results import TableResult
+    from petsard_otel.modules.reporting.results import TableResult
     from petsard_otel.schema import Attribute
     from petsard_otel.status import Status
 

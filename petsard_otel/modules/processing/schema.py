@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from petsard_otel.modules.processing import Columns, columns_by_name
-from petsard_otel.modules.processing_numbers import restored
+from petsard_otel.modules.processing.numbers import restored
+from petsard_otel.modules.processing.processor import Columns, columns_by_name
 from petsard_otel.schema import Schema
 
 if TYPE_CHECKING:

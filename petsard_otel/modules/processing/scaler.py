@@ -14,14 +14,14 @@ from sklearn.preprocessing import (
 )
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.processing import ColumnStep
-from petsard_otel.modules.processing_numbers import NumberLine, is_number_line
+from petsard_otel.modules.processing.numbers import NumberLine, is_number_line
+from petsard_otel.modules.processing.processor import ColumnStep
 from petsard_otel.schema import Attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from petsard_otel.modules.processing_numbers import Floats
+    from petsard_otel.modules.processing.numbers import Floats
 
 LOWEST_FOR_LOG = {"scaler_log": 0, "scaler_log1p": -1}
 """What every value must lie above for the logarithm to exist."""

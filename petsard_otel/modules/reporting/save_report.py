@@ -9,8 +9,8 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from petsard_otel.modules.parameters import read_parameters, unknown_name
-from petsard_otel.modules.reporter_files import report_path, write_csv
-from petsard_otel.modules.reporter_results import (
+from petsard_otel.modules.reporting.files import report_path, write_csv
+from petsard_otel.modules.reporting.results import (
     PATH_COLUMN,
     Names,
     ReporterParameters,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from petsard_otel.modules.reporter_results import TableResult
+    from petsard_otel.modules.reporting.results import TableResult
     from petsard_otel.status import Status
 
 logger = logging.getLogger(__name__)

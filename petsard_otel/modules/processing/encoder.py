@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from petsard_otel.modules.processing import Attributes, Columns, ColumnStep, Step
-from petsard_otel.modules.processing_levels import Levels
+from petsard_otel.modules.processing.levels import Levels
+from petsard_otel.modules.processing.processor import Attributes, Columns, ColumnStep, Step
 from petsard_otel.schema import Attribute
 
 if TYPE_CHECKING:

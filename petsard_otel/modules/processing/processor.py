@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from petsard_otel.exceptions import DataError, UnexecutedError
-from petsard_otel.modules.processing_numbers import restored
+from petsard_otel.modules.processing.numbers import restored
 from petsard_otel.schema import Attribute, Schema, label_name
 
 if TYPE_CHECKING:

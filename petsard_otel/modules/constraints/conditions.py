@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from petsard_otel.modules.constraints_columns import (
+from petsard_otel.modules.constraints.columns import (
     add,
     booleans,
     column_of,

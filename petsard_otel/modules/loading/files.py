@@ -18,14 +18,14 @@ import pandas as pd
 import pyarrow as pa
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.loader_schema import mask, replaced
+from petsard_otel.modules.loading.schema import mask, replaced
 from petsard_otel.modules.parameters import unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from petsard_otel.modules.loader import LoaderParameters
-    from petsard_otel.modules.loader_schema import AttributeParameters
+    from petsard_otel.modules.loading.schema import AttributeParameters
 
 FIRST_ROW = {"header": None, "names": None, "dtype": None, "nrows": 1}
 """pandas' options for a look at the first row of a file."""

@@ -21,12 +21,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.evaluation_scores import (
+from petsard_otel.modules.evaluation.scores import (
     classification_scores,
     clustering_scores,
     regression_scores,
 )
-from petsard_otel.modules.evaluation_tables import (
+from petsard_otel.modules.evaluation.tables import (
     align,
     column_list,
     is_missing,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from petsard_otel.modules.evaluation_parameters import MLUtilityParameters
+    from petsard_otel.modules.evaluation.parameters import MLUtilityParameters
 
     Floats = npt.NDArray[np.float64]
     Tables = dict[str, pd.DataFrame]

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.processing import Processor, Step, named
-from petsard_otel.modules.processing_encoder import (
+from petsard_otel.modules.processing.encoder import (
     EncodeLabel,
     EncodeOneHot,
     EncodeUniform,
     indicator_prefixes,
 )
-from petsard_otel.modules.processing_methods import (
+from petsard_otel.modules.processing.methods import (
     DateDiffParameters,
     KBinsParameters,
     Method,
     SimpleParameters,
     TimeAnchorParameters,
 )
-from petsard_otel.modules.processing_missing import DropMissing, Fill
-from petsard_otel.modules.processing_outlier import DropOutliers, DropOutlyingRows
-from petsard_otel.modules.processing_scaler import Discretize, Scale
-from petsard_otel.modules.processing_time import TimeDistance
+from petsard_otel.modules.processing.missing import DropMissing, Fill
+from petsard_otel.modules.processing.outlier import DropOutliers, DropOutlyingRows
+from petsard_otel.modules.processing.processor import Processor, Step, named
+from petsard_otel.modules.processing.scaler import Discretize, Scale
+from petsard_otel.modules.processing.time import TimeDistance
 from petsard_otel.schema import label_name
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.constraints_proportions import choose
+from petsard_otel.modules.constraints.proportions import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from petsard_otel.modules.constraints_parameters import ConstrainerParameters
+    from petsard_otel.modules.constraints.parameters import ConstrainerParameters
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from petsard_otel.modules.parameters import read_parameters
-from petsard_otel.modules.reporter_files import report_path, write_csv
-from petsard_otel.modules.reporter_results import (
+from petsard_otel.modules.reporting.files import report_path, write_csv
+from petsard_otel.modules.reporting.results import (
     DEFAULT_OUTPUT,
     PATH_COLUMN,
     ReporterParameters,

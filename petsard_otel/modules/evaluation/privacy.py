@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
-from petsard_otel.modules.evaluation_tables import align, label_columns, number_columns, sample
+from petsard_otel.modules.evaluation.tables import align, label_columns, number_columns, sample
 
 if TYPE_CHECKING:
     import numpy.typing as npt

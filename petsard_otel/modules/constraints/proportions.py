@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.constraints_columns import column_of
+from petsard_otel.modules.constraints.columns import column_of
 from petsard_otel.modules.parameters import Parameters
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.conditions import Condition, parse
-from petsard_otel.modules.constraints_columns import column_of
+from petsard_otel.modules.constraints.columns import column_of
+from petsard_otel.modules.constraints.conditions import Condition, parse
 from petsard_otel.modules.parameters import unknown_name
 
 if TYPE_CHECKING:

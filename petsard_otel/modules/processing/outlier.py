@@ -10,8 +10,8 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
 
 from petsard_otel.exceptions import DataError
-from petsard_otel.modules.processing import Attributes, Columns, Step, named
-from petsard_otel.modules.processing_numbers import NumberLine, is_number_line
+from petsard_otel.modules.processing.numbers import NumberLine, is_number_line
+from petsard_otel.modules.processing.processor import Attributes, Columns, Step, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from petsard_otel.modules.processing_numbers import Floats
+    from petsard_otel.modules.processing.numbers import Floats
 
     Mask = NDArray[np.bool_]
 

@@ -10,8 +10,8 @@ import yaml
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator
 
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.modules.constraints_proportions import ProportionRule
-from petsard_otel.modules.constraints_rows import (
+from petsard_otel.modules.constraints.proportions import ProportionRule
+from petsard_otel.modules.constraints.rows import (
     CombinationRule,
     FieldRule,
     NaNRule,
@@ -24,7 +24,7 @@ from petsard_otel.modules.parameters import Parameters, read_parameters, unknown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from petsard_otel.modules.constraints_rows import RowRule
+    from petsard_otel.modules.constraints.rows import RowRule
 
 METHODS = ("auto", "resample", "validate")
 """What `method` takes, in any case of letters."""

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
-from petsard_otel.modules.evaluation_tables import align, number_columns, sample
+from petsard_otel.modules.evaluation.tables import align, number_columns, sample
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from petsard_otel.modules.constraints_parameters import ConstrainerParameters
-    from petsard_otel.modules.constraints_rows import RowRule
+    from petsard_otel.modules.constraints.parameters import ConstrainerParameters
+    from petsard_otel.modules.constraints.rows import RowRule
 
     Rows = NDArray[np.bool_]
 

@@ -1,0 +1,1 @@
+"""The rules of the Constrainer: what they mean, which rows keep them, drawing more rows."""

@@ -1,0 +1,1 @@
+"""Reading files, and applying a declared schema to what was read."""

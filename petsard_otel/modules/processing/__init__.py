@@ -1,0 +1,1 @@
+"""The steps of the Preprocessor, which the Postprocessor takes back."""

@@ -1,0 +1,1 @@
+"""What the Reporter writes, one file each."""
