@@ -56,7 +56,7 @@ def test_leaves_import_nothing_of_ours(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["records", "schema", "store", "config", "adapter",
+    ["records", "schema", "store", "config", "documents", "adapter",
      *(name for name in FILES if name.startswith("reports/"))],
 )  # fmt: skip
 def test_the_values_and_their_readers_know_no_telemetry(name: str) -> None:
@@ -87,6 +87,7 @@ def test_encoding_uses_no_opentelemetry() -> None:
 def test_modules_know_neither_store_nor_executor(name: str) -> None:
     """A built-in module is written as a user's adapter is: on public ground and step_span."""
     assert ours(name) <= {
+        "documents",
         "exceptions",
         "schema",
         "telemetry/spans",

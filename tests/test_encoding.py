@@ -22,13 +22,12 @@ from petsard_otel.records import (
     StepExecution,
 )
 from petsard_otel.schema import FieldChange, SchemaDiff
+from petsard_otel.telemetry.budget import bounded, split_text
 from petsard_otel.telemetry.encoding import (
-    bounded,
     checked_context,
     decode,
     encode,
     encode_diff,
-    split_text,
 )
 
 FACTS = SpanFacts("0" * 31 + "1", "0" * 15 + "2", "0" * 15 + "3", 10, 30)

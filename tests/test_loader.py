@@ -617,15 +617,19 @@ def test_a_mistake_is_found_before_anything_is_read(
 @pytest.mark.parametrize(
     ("content", "line", "text"),
     [
-        (b"attributes:\n  a: {type: int}\n  a: {type: str}\n", 3, "'a' stands twice"),
-        (b"attributes:\n\ta: 1\n", 2, "not YAML"),
+        (
+            b"attributes:\n  a: {type: int}\n  a: {type: str}\n",
+            3,
+            "the key 'a' is here twice, first in line 2",
+        ),
+        (b"attributes:\n\ta: 1\n", 2, "this line has a tab"),
         (b"- a\n", None, "expected a mapping with the key `attributes`"),
-        (b"", None, "expected a mapping with the key `attributes`"),
+        (b"", None, "the file is empty"),
         (b"attributes: {a: {typ: int}}", None, "did you mean 'type'?"),
-        (b"a: \xff", None, "expected text in UTF-8"),
-        (b"a: \x01", None, "YAML forbids"),
-        (b"? [1, 2]\n: 1\n", 1, "not YAML"),
-        (b"a: 2020-13-45\n", None, "not YAML"),
+        (b"a: \xff", None, "the file is not UTF-8 text (byte 3)"),
+        (b"a: \x01", None, "characters that YAML does not allow"),
+        (b"? [1, 2]\n: 1\n", 1, "not valid YAML: found unhashable key"),
+        (b"a: 2020-13-45\n", None, "a value cannot be read (ValueError)"),
     ],
 )
 def test_a_mistake_in_a_schema_file_names_the_file(

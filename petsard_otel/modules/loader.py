@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
+from petsard_otel.documents import read_document_file
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 from petsard_otel.modules.loading.files import READERS, Source, read_table, require_file
 from petsard_otel.modules.loading.schema import (
@@ -16,7 +16,6 @@ from petsard_otel.modules.loading.schema import (
     NEEDS_PETSARD,
     SchemaKey,
     SchemaParameters,
-    UniqueKeyLoader,
     apply_attributes,
     as_list,
     describe,
@@ -92,25 +91,12 @@ class LoaderAdapter:
         return self._schema
 
     def _read_schema_file(self, path: str) -> SchemaParameters:
+        require_file(Path(path))
         try:
-            return self._declare(self._read_yaml(Path(path)))
+            return self._declare(read_document_file(Path(path)).content)
         except ConfigError as error:
-            raise error.located(path, error.line) from None
-
-    def _read_yaml(self, path: Path) -> Any:
-        require_file(path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-            return yaml.load(text, UniqueKeyLoader)  # noqa: S506 - it is a SafeLoader
-        except UnicodeDecodeError:
-            raise self._config_error("expected text in UTF-8", key="schema") from None
-        except yaml.MarkedYAMLError as error:
-            line = None if error.problem_mark is None else error.problem_mark.line + 1
-            message = f"not YAML: {error.problem}"
-            raise self._config_error(message, key="schema", line=line) from None
-        except (yaml.YAMLError, ValueError):
-            message = "not YAML: it holds a character, a date or a number that YAML forbids"
-            raise self._config_error(message, key="schema") from None
+            found = self._config_error(error.message, key=error.key or "schema")
+            raise found.located(path, error.line) from None
 
     def _declare(self, schema: Any) -> SchemaParameters:
         """Read a schema and join it with the older key `column_types`."""

@@ -5,7 +5,6 @@ Imports neither the OpenTelemetry API nor its SDK: a span is anything that can b
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -20,10 +19,11 @@ from petsard_otel.records import (
     SpanFacts,
     StepExecution,
 )
-from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_CONTEXT_ENTRIES, MAX_NAME_BYTES
+from petsard_otel.settings import MAX_CONTEXT_ENTRIES, MAX_NAME_BYTES
+from petsard_otel.telemetry.budget import bounded, within_budget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from petsard_otel.records import ContextItems, Scalar
     from petsard_otel.schema import SchemaDiff
@@ -131,40 +131,9 @@ def encode_diff(diff: SchemaDiff) -> Attributes:
         (key.SCHEMA_RETYPED, key.SCHEMA_RETYPED_COUNT, tuple(map(str, diff.retyped))),
     ):
         if entries:
-            found[name] = tuple(_within_budget(entries))
+            found[name] = tuple(within_budget(entries))
             found[count] = len(entries)
     return found
-
-
-def split_text(text: str, size: int = MAX_ATTRIBUTE_BYTES) -> list[str]:
-    """Cut a text into parts of at most `size` bytes of UTF-8, never inside a character."""
-    data = text.encode()
-    parts = []
-    start = 0
-    while start < len(data):
-        end = min(start + size, len(data))
-        while end < len(data) and data[end] & 0xC0 == 0x80:
-            end -= 1
-        parts.append(data[start:end].decode())
-        start = end
-    return parts
-
-
-def fits(text: str) -> bool:
-    """Tell whether a text may be one attribute."""
-    return len(text) <= MAX_ATTRIBUTE_BYTES and len(text.encode()) <= MAX_ATTRIBUTE_BYTES
-
-
-def bounded(text: str, size: int) -> str:
-    """Return a name that fits into `size` bytes: itself, or its beginning and its hash."""
-    if len(text) * 4 <= size:
-        return text if text.isascii() else _encodable(text)
-    text = _encodable(text)
-    data = text.encode()
-    if len(data) <= size:
-        return text
-    mark = f"~{hashlib.sha256(data).hexdigest()[:16]}"
-    return split_text(text, size - len(mark))[0] + mark
 
 
 def checked_context(context: Mapping[str, Any] | None) -> dict[str, Scalar]:
@@ -195,20 +164,6 @@ def checked_context(context: Mapping[str, Any] | None) -> dict[str, Scalar]:
             raise ValueError(f"the timing's context entry {name!r} is a number of over 64 bits")
         checked[bounded(name, MAX_NAME_BYTES)] = value
     return checked
-
-
-def _encodable(text: str) -> str:
-    return text.encode(errors="replace").decode()
-
-
-def _within_budget(entries: Iterable[str]) -> Iterator[str]:
-    left = MAX_ATTRIBUTE_BYTES
-    for entry in entries:
-        text = _encodable(entry)
-        left -= len(text.encode())
-        if left < 0:
-            return
-        yield text
 
 
 def _encode_module(record: ModuleExecution) -> Attributes:

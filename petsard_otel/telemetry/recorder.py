@@ -14,7 +14,8 @@ from petsard_otel import attributes as key
 from petsard_otel.records import ModuleExecution, RunExecution, SpanFacts, outcome
 from petsard_otel.schema import NO_DIFF, OpaqueSchema, Schema, resolve_prediction
 from petsard_otel.settings import MAX_NAME_BYTES
-from petsard_otel.telemetry.encoding import bounded, checked_context, encode, encode_diff
+from petsard_otel.telemetry.budget import bounded
+from petsard_otel.telemetry.encoding import checked_context, encode, encode_diff
 from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.setup import instruments
 from petsard_otel.telemetry.spans import (

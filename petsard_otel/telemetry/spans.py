@@ -16,7 +16,8 @@ from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, SpanKind, Statu
 from petsard_otel import attributes as key
 from petsard_otel.records import SchemaPart, SpanFacts, StepExecution
 from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_DISTINCT_SCHEMAS, MAX_NAME_BYTES
-from petsard_otel.telemetry.encoding import bounded, encode, fits, split_text
+from petsard_otel.telemetry.budget import bounded, fits, split_text
+from petsard_otel.telemetry.encoding import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

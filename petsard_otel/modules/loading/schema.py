@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from petsard_otel.exceptions import DataError
@@ -177,24 +176,6 @@ class SchemaKey(Parameters):
     """A schema under its key, so that errors name the whole path to a mistake."""
 
     schema_: SchemaParameters = Field(alias="schema")
-
-
-class UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice in one mapping is an error."""
-
-    def construct_mapping(
-        self,
-        node: yaml.MappingNode,
-        deep: bool = False,  # noqa: FBT001, FBT002 - yaml's signature
-    ) -> dict[Any, Any]:
-        """Read one mapping."""
-        seen = set()
-        for key_node, _ in node.value:
-            if isinstance(key_node, yaml.ScalarNode) and key_node.value in seen:
-                message = f"the key {key_node.value!r} stands twice"
-                raise yaml.MarkedYAMLError(problem=message, problem_mark=key_node.start_mark)
-            seen.add(str(key_node.value))
-        return super().construct_mapping(node, deep)
 
 
 def apply_attributes(
