@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.adapter import describes_schema, splits_data, validates_data
-from petsard_otel.exceptions import ConfigError, UnexecutedError
+from petsard_otel.exceptions import ConfigError
 from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
+from petsard_otel.state import PipelineState
 from petsard_otel.store import StatusStore
 from petsard_otel.telemetry.recorder import Observed, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
     from opentelemetry.metrics import MeterProvider
@@ -48,7 +48,7 @@ class SchemaLineage:
     diff: SchemaDiff | None
 
 
-class Status:
+class Status(PipelineState):
     """What a run has done so far: results and schemas for its modules, records for its reader.
 
     Works by itself as well as under an Executor. One thread at a time may `put`; the questions
@@ -82,22 +82,14 @@ class Status:
         ):
             if type(limit) is not int or limit < 0:
                 raise ConfigError(f"{name} is a whole number from 0 (found {limit!r})")
+        super().__init__(config.sequence)
         self.config = config
-        self.sequence: list[str] = list(config.sequence)
-        self._positions = {name: position for position, name in enumerate(self.sequence)}
-        self.status: dict[str, dict[str, Any]] = {}
-        self.metadata: dict[str, Any] = {}
-        self.inferred_schemas: dict[str, Any] = {}
-        self.exist_train_indices: list[set[Any]] = []
-        self.report: dict[str, Any] = {}
         self._is_running = False
         self._store = StatusStore(max_snapshots, max_changes, max_timings)
         self._recorder = Recorder(self._store, tracer_provider, meter_provider)
         self._predicted: dict[str, Any] = {}
         self._open_timings: dict[tuple[str, str, str], OpenSpan] = {}
         self._max_open_timings = max(max_timings, 1)
-        self._preprocessor_input_schema: Any = None
-        self._validation_results: dict[str, Any] = {}
 
     # What is recorded.
 
@@ -144,17 +136,17 @@ class Status:
         span = self._recorder.open_module(module, experiment) or self._start(module, experiment)
         operator_type = type(adapter).__name__
         try:
-            self._keep(module, experiment, adapter)
+            self.keep(module, experiment, adapter)
         except BaseException as error:
             self._end_failed(span, module, operator_type, error)
             raise
-        source = self._source_of(module)
+        source = self.source_of(module)
         self._recorder.end_module(
             span,
             module,
             Observed(
                 operator_type=operator_type,
-                position=self._positions.get(module, -1),
+                position=self.position_of(module),
                 source=source,
                 received=None if source is None else self.metadata[source],
                 produced=self.metadata.get(module),
@@ -170,7 +162,7 @@ class Status:
     def _place(self, module: str, experiment: str) -> tuple[str | None, str]:
         """Return the module whose output an execution uses, and its experiment path."""
         upstream, path = None, f"{module}[{experiment}]"
-        for name in self._earlier(module):
+        for name in self.earlier(module):
             if name in self.status:
                 upstream = upstream or name
                 path = f"{name}[{self.status[name]['expt']}]_{path}"
@@ -179,30 +171,18 @@ class Status:
     def _end_failed(
         self, span: OpenSpan, module: str, operator_type: str, error: BaseException
     ) -> None:
-        source = self._source_of(module)
+        source = self.source_of(module)
         self._recorder.end_module(
             span,
             module,
             Observed(
                 operator_type=operator_type,
-                position=self._positions.get(module, -1),
+                position=self.position_of(module),
                 source=source,
                 received=None if source is None else self.metadata[source],
                 error=error,
             ),
         )
-
-    def _earlier(self, module: str) -> Sequence[str]:
-        """Return the modules before this one, the nearest first."""
-        position = self._positions.get(module, 0)
-        return self.sequence[position - 1 :: -1] if position else ()
-
-    def _source_of(self, module: str) -> str | None:
-        """Return the nearest module before this one, on the current path, that has a schema."""
-        for name in self._earlier(module):
-            if name in self.status and name in self.metadata:
-                return name
-        return None
 
     def start_timing(
         self,
@@ -252,175 +232,6 @@ class Status:
             return None
         self._recorder.end_step(span, context)
         return self._store.last_timing
-
-    # State that modules read.
-
-    def _keep(self, module: str, experiment: str, adapter: Adapter) -> None:
-        """Update what later modules read."""
-        self._leave_former_path(module)
-        cls: Any = type(adapter)
-        operator: Any = adapter
-        if describes_schema(cls):
-            try:
-                self.metadata[module] = operator.get_metadata()
-            except NotImplementedError:
-                self.metadata.pop(module, None)
-        else:
-            self.metadata.pop(module, None)
-        if module == "Preprocessor":
-            self._preprocessor_input_schema = self.get_received_schema(module)
-        if module == "Reporter":
-            self.set_report(adapter.get_result())
-        if splits_data(cls):
-            self.update_exist_train_indices(operator.get_train_indices())
-        if validates_data(cls):
-            found = operator.get_validation_result()
-            if found is not None:
-                self.put_validation_result(module, found)
-        self.status[module] = {"expt": experiment, "operator": adapter}
-
-    def _leave_former_path(self, module: str) -> None:
-        """Forget what came after a module that runs again."""
-        self._validation_results.pop(module, None)
-        if module not in self.status or module not in self._positions:
-            return
-        for name in self.sequence[self._positions[module] + 1 :]:
-            self._validation_results.pop(name, None)
-            if self.status.pop(name, None) is not None and name == "Splitter":
-                # Another table: its rows have nothing to do with those split so far.
-                self.exist_train_indices = []
-
-    def get_pre_module(self, module: str) -> str | None:
-        """Return the module before this one in the sequence, None for the first."""
-        position = self._position(module)
-        return self.sequence[position - 1] if position else None
-
-    def get_result(self, module: str) -> Any:
-        """Return what a module's last execution produced.
-
-        Raises:
-            UnexecutedError: The module has not run.
-            ConfigError: There is no such module in the sequence.
-        """
-        return self._executed(module)["operator"].get_result()
-
-    def get_full_expt(self, module: str | None = None) -> dict[str, str]:
-        """Return the current experiment path, up to a module or whole, as module to experiment.
-
-        Raises:
-            UnexecutedError: A module on the way has not run.
-            ConfigError: There is no such module in the sequence.
-        """
-        if module is None:
-            executed = [name for name in self.sequence if name in self.status]
-            return {name: self.status[name]["expt"] for name in executed}
-        path = self.sequence[: self._position(module) + 1]
-        return {name: self._executed(name)["expt"] for name in path}
-
-    def get_data_by_module(self, modules: str | Sequence[str]) -> dict[str, pd.DataFrame]:
-        """Return the tables that modules produced; parts of a result as `Splitter_train`."""
-        import pandas as pd
-
-        found = {}
-        for name in [modules] if isinstance(modules, str) else modules:
-            if name not in self.status:
-                continue
-            result = self.get_result(name)
-            if isinstance(result, pd.DataFrame):
-                found[name] = result
-            elif isinstance(result, dict):
-                for part, value in result.items():
-                    if isinstance(value, pd.DataFrame):
-                        found[f"{name}_{part}"] = value
-        return found
-
-    def set_metadata(self, module: str, metadata: Any) -> None:
-        """Set the schema that later modules get of a module."""
-        self.metadata[module] = metadata
-
-    def get_metadata(self, module: str = "Loader") -> Any:
-        """Return the schema that a module produced.
-
-        Raises:
-            UnexecutedError: The module has not run, or makes no table.
-        """
-        if module not in self.metadata:
-            there = ", ".join(self.metadata) or "none yet"
-            raise UnexecutedError(f"there is no schema of {module}; there are: {there}")
-        return self.metadata[module]
-
-    def get_received_schema(self, module: str) -> Any:
-        """Return the schema that reaches a module on the current path, None where there is none."""
-        source = self._source_of(module)
-        return None if source is None else self.metadata[source]
-
-    def get_preprocessor_input_schema(self) -> Any:
-        """Return the schema that the Preprocessor received, None before it has run."""
-        return self._preprocessor_input_schema
-
-    def get_synthesizer(self) -> Any:
-        """Return the Synthesizer's model.
-
-        Raises:
-            UnexecutedError: The Synthesizer has not run.
-        """
-        return self._executed("Synthesizer")["operator"].synthesizer
-
-    def get_processor(self) -> Any:
-        """Return the Preprocessor's processor, which can invert what it did.
-
-        Raises:
-            UnexecutedError: The Preprocessor has not run.
-        """
-        return self._executed("Preprocessor")["operator"].processor
-
-    def get_exist_train_indices(self) -> list[set[Any]]:
-        """Return the index labels of each split's training rows so far."""
-        return self.exist_train_indices
-
-    def update_exist_train_indices(self, new_indices: list[set[Any]]) -> None:
-        """Add the training rows of further splits."""
-        self.exist_train_indices.extend(new_indices)
-
-    def set_report(self, report: Mapping[str, Any]) -> None:
-        """Add what a Reporter made."""
-        self.report.update(report)
-
-    def get_report(self) -> dict[str, Any]:
-        """Return what the Reporters made so far."""
-        return self.report
-
-    def put_validation_result(self, module: str, validation_result: Any) -> None:
-        """Keep the result of a check of data."""
-        self._validation_results[module] = validation_result
-
-    def get_validation_result(self, module: str | None = None) -> Any:
-        """Return the result of a module's check, or of all by module; None where there is none."""
-        if module is None:
-            return dict(self._validation_results) or None
-        return self._validation_results.get(module)
-
-    @property
-    def schema_inferencer(self) -> Any:
-        """What predicts a Preprocessor's output schema from a schema and a configuration."""
-        from petsard_otel.modules.inference import SchemaInferencer
-
-        return SchemaInferencer()
-
-    def _position(self, module: str) -> int:
-        if module not in self._positions:
-            raise ConfigError(
-                f"there is no module {module!r} in this run; "
-                f"its sequence is {', '.join(self.sequence)}"
-            )
-        return self._positions[module]
-
-    def _executed(self, module: str) -> dict[str, Any]:
-        if module not in self.status:
-            self._position(module)
-            there = ", ".join(self.status) or "none yet"
-            raise UnexecutedError(f"{module} has not run; executed so far: {there}")
-        return self.status[module]
 
     # Questions to what was observed.
 
@@ -484,7 +295,7 @@ class Status:
             module: Only this module.
         """
         if module is not None:
-            self._executed(module)
+            self.executed(module)
         return tuple(
             self._lineage_of(name)
             for name in self.sequence
