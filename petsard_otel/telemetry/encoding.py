@@ -328,12 +328,22 @@ def _facts(span: EndedSpan) -> SpanFacts:
     if context is None or start is None or end is None:
         raise DecodeError("a span without identity or times cannot become a record")
     return SpanFacts(
-        f"{context.trace_id:032x}",
+        _trace_hex(context.trace_id),
         f"{context.span_id:016x}",
-        None if parent is None else f"{parent.span_id:016x}",
+        None if parent is None else _parent_hex(parent.span_id),
         start,
         end,
     )
+
+
+@lru_cache(maxsize=16)
+def _trace_hex(trace_id: int) -> str:
+    return f"{trace_id:032x}"
+
+
+@lru_cache(maxsize=64)
+def _parent_hex(span_id: int) -> str:
+    return f"{span_id:016x}"
 
 
 class _Reader:

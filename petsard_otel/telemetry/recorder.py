@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry.trace import Link
 
 from petsard_otel import attributes as key
-from petsard_otel.records import ModuleExecution, RunExecution, SpanFacts, outcome
+from petsard_otel.records import (
+    ModuleExecution,
+    RunExecution,
+    SchemaReference,
+    SpanFacts,
+    outcome,
+)
 from petsard_otel.schema import NO_DIFF, OpaqueSchema, Schema, resolve_prediction
 from petsard_otel.settings import MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded
@@ -75,6 +81,7 @@ class Recorder:
         self._snapshot_count = 0
         self._identities: dict[str, SpanContext] = {}
         self._opaque: dict[str, OpaqueSchema] = {}
+        self._known: dict[str, tuple[AnySchema, SchemaReference]] = {}
 
     @property
     def trace(self) -> RunTrace:
@@ -179,12 +186,21 @@ class Recorder:
             position=observed.position,
             operator_type=bounded(observed.operator_type, MAX_NAME_BYTES),
             snapshot_id=f"{self._snapshot_prefix}{self._snapshot_count:06d}",
-            input=None if before is None else self._store.remember(before),
-            output=None if after is None else self._store.remember(after),
+            input=self._refer("input", before),
+            output=self._refer("output", after),
             rows=rows,
             columns=columns,
             error_type=kind,
         )
+
+    def _refer(self, role: str, schema: AnySchema | None) -> SchemaReference | None:
+        """Make a schema known to the store; the one that was known last costs nothing."""
+        if schema is None:
+            return None
+        known = self._known.get(role)
+        if known is None or known[0] is not schema:
+            known = self._known[role] = (schema, self._store.remember(schema))
+        return known[1]
 
     def start_step(
         self,

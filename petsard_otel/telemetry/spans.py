@@ -159,17 +159,19 @@ class OpenSpan:
         started = self.attributes
         self.attributes = {**started, **attributes}
         self.is_error = error_type is not None
-        trace = self.trace
-        if self.span.is_recording():
-            with trace.guard:
-                self.span.set_attributes(
-                    {name: value for name, value in attributes.items() if name not in started}
-                )
-                if self.is_error:
-                    self.span.set_status(StatusCode.ERROR)
+        trace, span = self.trace, self.span
         trace.sink.expect(self)
         with trace.guard:
-            self.span.end(self.end_time_ns)
+            try:
+                if span.is_recording():
+                    added = attributes.copy()
+                    for name in started:
+                        added.pop(name, None)
+                    span.set_attributes(added)
+                    if self.is_error:
+                        span.set_status(StatusCode.ERROR)
+            finally:
+                span.end(self.end_time_ns)
         trace.sink.settle(self)
 
     @property
