@@ -126,14 +126,18 @@ def test_importing_the_package_imports_nothing_heavy(arguments: list[str]) -> No
     assert not loaded & {"pandas", "numpy", "sklearn", "scipy", "petsard", "opentelemetry.sdk"}
 
 
+def names_in(node: ast.AST) -> set[str]:
+    """Give the names that an expression is made of."""
+    return {found.id for found in ast.walk(node) if isinstance(found, ast.Name)}
+
+
 def test_one_place_swallows_errors() -> None:
     """There is no broad `except`; the guard is the only one that holds errors back."""
     broad = []
     for name, path in FILES.items():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ExceptHandler) and (
-                node.type is None
-                or {"Exception", "BaseException"} & set(ast.unparse(node.type).split(", "))
+                node.type is None or {"Exception", "BaseException"} & names_in(node.type)
             ):
                 is_passed_on = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
                 if not is_passed_on:

@@ -211,7 +211,7 @@ def change(module: str, kind: str, diff: SchemaDiff, experiment: str = "encode")
 
 
 def test_changes_say_what_came_went_and_became_something_else() -> None:
-    """Equal neighbours are one entry with a count."""
+    """Equal changes are one entry with a count, wherever they stand."""
     encoded = SchemaDiff(
         added=("Origin_USA", "Origin_Japan"),
         removed=("Origin",),
@@ -222,6 +222,7 @@ def test_changes_say_what_came_went_and_became_something_else() -> None:
     changes = [
         change("Preprocessor", "module", encoded),
         change("Preprocessor", "experiment", SchemaDiff(added=("Year",))),
+        change("Loader", "experiment", SchemaDiff(added=("Year",))),
         change("Preprocessor", "experiment", SchemaDiff(added=("Year",))),
     ]
     assert rendered(changes_list(changes)).splitlines() == [
@@ -232,6 +233,8 @@ def test_changes_say_what_came_went_and_became_something_else() -> None:
         "  ~ Horsepower: nullable -> required",
         "  ~ fields in another order",
         "Preprocessor[encode]  output differs from its previous experiment's  (2 times)",
+        "  + Year",
+        "Loader[encode]  output differs from its previous experiment's",
         "  + Year",
     ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 from opentelemetry import trace
 
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.settings import SHUTDOWN_SECONDS
 from petsard_otel.telemetry.setup import configure
 
 if TYPE_CHECKING:
@@ -36,16 +34,14 @@ class Export:
 
     def finish(self, trace_id: str | None, notices: Notices, *, is_quiet: bool) -> None:
         """Send what is left, and say how many spans arrived where; nothing where none was made."""
-        started = time.monotonic()
         self.configuration.shutdown()
-        is_unfinished = time.monotonic() - started >= SHUTDOWN_SECONDS
         if trace_id is None:
             return
-        delivered, failed = self.delivery.delivered, self.delivery.failed
+        expected, delivered = self.delivery.sampled, self.delivery.delivered
         where = f"{_without_password(self.delivery.endpoint)} (trace {trace_id})"
-        if is_unfinished or failed:
+        if delivered < expected:
             problem = (
-                f"only {delivered} spans reached the collector at {where}"
+                f"only {delivered} of {expected} spans reached the collector at {where}"
                 if delivered
                 else f"the collector at {where} could not be reached, no span was delivered"
             )

@@ -41,7 +41,7 @@ def timing_frame(records: Sequence[TimingRecord]) -> pd.DataFrame:
     # Whatever this pandas makes of text: `str` from version 3, which is quickest made from Arrow's
     # own, `object` before.
     text: Any = pd.Series([""]).dtype
-    as_text = list if text == object else pa.array
+    as_text = list if isinstance(text, np.dtype) else pa.array
     values = dict(zip(TimingRecord._fields, zip(*records, strict=True), strict=False))
     start = np.array(values.get("start_time_ns", ()), np.int64)
     end = np.array(values.get("end_time_ns", ()), np.int64)

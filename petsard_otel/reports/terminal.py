@@ -6,7 +6,7 @@ escape sequence in a name reaches the terminal.
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -41,14 +41,16 @@ _STATES = {"failed": "bold red", "cancelled": "yellow", "completed": "green"}
 
 
 def changes_list(changes: Sequence[ChangeRecord]) -> RenderableType:
-    """Return what each change added, removed and altered; equal neighbours are shown once."""
+    """Return what each change added, removed and altered; equal ones are shown once, and counted.
+
+    A module that is run for every split makes the same change each time.
+    """
     if not changes:
         return Text("no schema changes", style="dim")
     blocks: list[RenderableType] = []
-    for (module, experiment, kind, diff), same in groupby(changes, _identity):
+    for (module, experiment, kind, diff), count in Counter(map(_identity, changes)).items():
         title = Text(f"{word(module)}[{shortened(experiment)}]", style="bold")
         title.append(f"  {_CHANGES.get(kind) or word(kind)}", style="not bold dim")
-        count = sum(1 for _ in same)
         if count > 1:
             title.append(f"  ({count} times)", style="not bold")
         blocks.append(title)
@@ -103,7 +105,8 @@ def summary_panel(summary: Mapping[str, Any]) -> Panel:
 def _summary_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
     if summary.get("failed_modules"):
         failed = ", ".join(word(module) for module in summary["failed_modules"])
-        yield "Failed", Text(failed, style="bold red")
+        label = "Stopped in" if summary.get("state") == "cancelled" else "Failed"
+        yield label, Text(failed, style="bold red")
     if "duration_seconds" in summary:
         yield "Duration", Text(format_duration(summary["duration_seconds"]))
     if summary.get("sequence"):

@@ -316,6 +316,8 @@ def _export_target(endpoint: str | None, protocol: str | None) -> tuple[str | No
     )
     chosen = os.environ.get(OTEL_TRACES_EXPORTER, "otlp" if named else "none")
     if chosen.strip() != "otlp":
+        if chosen.strip() != "none":
+            _logger.warning("configure() sends by otlp alone, not by %s", chosen)
         return None
     default = "http/protobuf" if named and named.rstrip("/").endswith(":4318") else "grpc"
     return None, protocol or default
