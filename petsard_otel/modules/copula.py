@@ -245,10 +245,11 @@ def read_column(column: pd.Series[Any]) -> tuple[Marginal, Numbers]:
 
 def _read_levels(column: pd.Series[Any]) -> tuple[Levels, Numbers]:
     codes, found = pd.factorize(column)
-    levels = pd.Series(found)
-    # Values of types that have no order among them stay as they appear.
+    levels = pd.Series(found, dtype=found.dtype)
+    # Values of types that have no order among them stay as they appear. Sorting makes `str` of
+    # objects that are all text.
     with suppress(TypeError):
-        levels = levels.sort_values()
+        levels = levels.sort_values().astype(levels.dtype)
     positions = np.full(len(levels) + 1, np.nan)
     positions[levels.index] = np.arange(len(levels))
     # A missing value has the code -1, which is the last position: NaN.
