@@ -207,7 +207,7 @@ def _fitting(column: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
 def _times(column: pd.Series[Any], kind: str) -> tuple[NDArray[Any], Any]:
     """Return times as a numpy array of `datetime64` in UTC or `timedelta64`, and their zone."""
     if kind == "date":
-        days = np.full(len(column), np.datetime64("NaT"), dtype="datetime64[D]")
+        days = np.full(len(column), np.datetime64("NaT", "D"))
         present = column.notna().to_numpy()
         days[present] = column[present].to_numpy().astype("datetime64[D]")
         return days, None

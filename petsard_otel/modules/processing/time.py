@@ -120,7 +120,7 @@ class TimeDistance(Step):
             )
             missing = np.isnan(microseconds)
             length = np.where(missing, 0, microseconds).astype("timedelta64[us]")
-            length[missing] = np.timedelta64("NaT")
+            length[missing] = np.timedelta64("NaT", "us")
             times = reference + pd.Series(length, index=reference.index)
             exact = line.to_column(line.to_floats(times), times.index)
             changed[name] = self._as_before(name, exact)
