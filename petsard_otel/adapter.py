@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 if TYPE_CHECKING:
     from petsard_otel.schema import Schema
@@ -64,19 +64,12 @@ class ValidatesData(Protocol):
         """Return the result of the check, or None where data was made."""
 
 
+def describes_schema(adapter: object) -> TypeGuard[DescribesSchema]:
+    """Tell whether an adapter is a `DescribesSchema`; for most classes the answer is kept."""
+    cls: Any = type(adapter)
+    return _has_schema(cls) or isinstance(adapter, DescribesSchema)
+
+
 @lru_cache(maxsize=256)
-def describes_schema(adapter: type[Any]) -> bool:
-    """Tell whether a class is a `DescribesSchema`; the answer is kept, as the check is slow."""
+def _has_schema(adapter: type[Any]) -> bool:
     return issubclass(adapter, DescribesSchema)
-
-
-@lru_cache(maxsize=256)
-def splits_data(adapter: type[Any]) -> bool:
-    """Tell whether a class is a `SplitsData`."""
-    return issubclass(adapter, SplitsData)
-
-
-@lru_cache(maxsize=256)
-def validates_data(adapter: type[Any]) -> bool:
-    """Tell whether a class is a `ValidatesData`."""
-    return issubclass(adapter, ValidatesData)

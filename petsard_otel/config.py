@@ -75,9 +75,9 @@ class Config:
             ConfigError: Says where the mistake is and what to do.
         """
         self._document = document = read_document(config)
+        self.hash = _hash(document.content)
         content = _checked_mapping(document)
         self.name: str | None = None if document.source is None else Path(document.source).stem
-        self.hash = _hash(content)
         self.executor: dict[str, Any] = _checked_executor(document, content)
         self.yaml: dict[str, dict[str, dict[str, Any]]] = {
             module: _checked_experiments(document, module, experiments)
@@ -239,7 +239,7 @@ def _split_out(
     return written
 
 
-def _hash(content: dict[str, Any]) -> str:
+def _hash(content: object) -> str:
     try:
         text = json.dumps(_canonical(content, itertools.count(1)), ensure_ascii=True)
     except RecursionError:
@@ -251,6 +251,8 @@ def _canonical(value: object, counted: Iterator[int]) -> object:
     """Return a value of plain JSON types that differs wherever the value differs."""
     if next(counted) > MAX_VALUES:
         raise ConfigError(f"the configuration has more than {MAX_VALUES:,} values")
+    if type(value) is int and not -(2**63) <= value < 2**64:
+        raise ConfigError("a number has over 64 bits; put it into quotes if it is text")
     if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, dict):

@@ -10,7 +10,6 @@ from petsard_otel.adapter import PredictsSchema
 from petsard_otel.config import Config
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.logs import LogOptions, petsard_log
-from petsard_otel.schema import Schema
 from petsard_otel.status import Status
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from petsard_otel.adapter import Adapter
     from petsard_otel.config import Execution
+    from petsard_otel.schema import Schema
 
 ENGINES = ("auto", "builtin", "petsard")
 """Whose modules run: PETsARD's, the built-in ones, or PETsARD's where it is installed."""
@@ -99,9 +99,12 @@ class Executor:
         with petsard_log(self._log_options), self.status.running(self.config, self.engine):
             _logger.info("Starting a run of %d module executions", total)
             for number, execution in enumerate(self.config.executions(), start=1):
+                adapter = self._adapter(execution)
+                if isinstance(adapter, PredictsSchema):
+                    self.status.predict(execution.module, adapter)
                 if progress is not None:
                     progress(self._progress(number, total, execution))
-                self._execute(execution)
+                self._execute(execution, adapter)
             if progress is not None:
                 progress(Progress(total, total))
             _logger.info("Completed the run")
@@ -128,16 +131,11 @@ class Executor:
         """The modules, in the order in which they run."""
         return self.config.sequence
 
-    def _execute(self, execution: Execution) -> None:
+    def _execute(self, execution: Execution, adapter: Adapter) -> None:
         module, experiment = execution.module, execution.experiment
-        adapter = self._adapter(execution)
         _logger.info("Executing %s[%s]", module, experiment)
         with self.status.executing(module, experiment, type(adapter).__name__):
             given = adapter.set_input(self.status)
-            if isinstance(adapter, PredictsSchema):
-                received = self.status.get_received_schema(module)
-                if isinstance(received, Schema):
-                    self.status.predict(module, adapter.infer_schema(received))
             adapter.run(given)
             self.status.put(module, experiment, adapter)
         if module == self.sequence[-1]:

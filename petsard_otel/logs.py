@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +56,8 @@ class LogOptions:
                 raise ConfigError(
                     f"expected text, found {type(value).__name__}", module="Executor", key=name
                 )
+            if "\0" in value:
+                raise ConfigError("a path cannot hold a NUL", module="Executor", key=name)
             choices = _CHOICES.get(name)
             if choices is not None and value not in choices:
                 raise ConfigError(
@@ -64,25 +68,56 @@ class LogOptions:
         return cls(**section)
 
 
+_run: ContextVar[object] = ContextVar("petsard-otel-log-of-run", default=None)
+_lock = threading.Lock()
+_levels: dict[object, int] = {}
+_former_level = logging.NOTSET
+
+
 @contextmanager
 def petsard_log(options: LogOptions | None) -> Iterator[None]:
-    """Send the `PETsARD` logger's records where the options say, while the block runs."""
+    """Send the `PETsARD` logger's records of this run where the options say, while it runs.
+
+    Runs in several threads keep their records apart: a record goes to the handlers of the run in
+    whose context it is made, and to all where it is made in none.
+    """
     if options is None:
         yield
         return
     logger = logging.getLogger("PETsARD")
+    run = object()
     handlers = _handlers(options)
-    level = logger.level
-    logger.setLevel(options.log_level)
     for handler in handlers:
+        handler.setLevel(options.log_level)
+        handler.addFilter(lambda _: _run.get() in (None, run))
         logger.addHandler(handler)
+    _begin(logger, run, logging.getLevelName(options.log_level))
+    token = _run.set(run)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        _run.reset(token)
+        _end(logger, run)
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _begin(logger: logging.Logger, run: object, level: int) -> None:
+    """Let the logger pass what any run wants; the first of them notes the host's own level."""
+    global _former_level  # noqa: PLW0603  the host has one logger of this name
+    with _lock:
+        if not _levels:
+            _former_level = logger.level
+        _levels[run] = level
+        logger.setLevel(min(_levels.values()))
+
+
+def _end(logger: logging.Logger, run: object) -> None:
+    """Let the logger pass what the other runs want; the last one gives the host's level back."""
+    with _lock:
+        del _levels[run]
+        logger.setLevel(min(_levels.values(), default=_former_level))
 
 
 def _handlers(options: LogOptions) -> list[logging.Handler]:

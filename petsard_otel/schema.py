@@ -364,6 +364,8 @@ def _column_type(column: pd.Series[Any]) -> tuple[str, bool]:
     import pandas as pd
 
     dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _column_type(pd.Series(dtype.categories))[0], True
     if isinstance(dtype, pd.StringDtype):
@@ -381,4 +383,6 @@ def _column_type(column: pd.Series[Any]) -> tuple[str, bool]:
         return "timedelta", False
     if kind == "O" and str(dtype) in {"object", "string[pyarrow]"}:
         return _INFERRED_TYPES.get(pd.api.types.infer_dtype(column, skipna=True), "object"), False
-    return str(dtype), False
+    # The text of a dtype that we do not know may hold values, as a sparse one's does.
+    is_known = isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype | pd.ArrowDtype)
+    return (str(dtype) if is_known else type(dtype).__name__), False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.adapter import describes_schema, splits_data, validates_data
+from petsard_otel.adapter import SplitsData, ValidatesData, describes_schema
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 
 if TYPE_CHECKING:
@@ -35,11 +35,9 @@ class PipelineState:
     def keep(self, module: str, experiment: str, adapter: Adapter) -> None:
         """Update what later modules read."""
         self._leave_former_path(module)
-        cls: Any = type(adapter)
-        operator: Any = adapter
-        if describes_schema(cls):
+        if describes_schema(adapter):
             try:
-                self.metadata[module] = operator.get_metadata()
+                self.metadata[module] = adapter.get_metadata()
             except NotImplementedError:
                 self.metadata.pop(module, None)
         else:
@@ -48,10 +46,10 @@ class PipelineState:
             self._preprocessor_input_schema = self.get_received_schema(module)
         if module == "Reporter":
             self.set_report(adapter.get_result())
-        if splits_data(cls):
-            self.update_exist_train_indices(operator.get_train_indices())
-        if validates_data(cls):
-            found = operator.get_validation_result()
+        if module == "Splitter" and isinstance(adapter, SplitsData):
+            self.update_exist_train_indices(adapter.get_train_indices())
+        if module == "Constrainer" and isinstance(adapter, ValidatesData):
+            found = adapter.get_validation_result()
             if found is not None:
                 self.put_validation_result(module, found)
         self.status[module] = {"expt": experiment, "operator": adapter}
@@ -89,8 +87,8 @@ class PipelineState:
             ConfigError: There is no such module in the sequence.
         """
         if module is None:
-            executed = [name for name in self.sequence if name in self.status]
-            return {name: self.status[name]["expt"] for name in executed}
+            status = dict(self.status)
+            return {name: status[name]["expt"] for name in self.sequence if name in status}
         path = self.sequence[: self._position(module) + 1]
         return {name: self.executed(name)["expt"] for name in path}
 

@@ -6,15 +6,17 @@ The state is kept directly; what was observed comes from ended spans alone, by w
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.exceptions import ConfigError
+from petsard_otel.exceptions import ConfigError, PetsardOtelError
 from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
 from petsard_otel.state import PipelineState
 from petsard_otel.store import StatusStore
+from petsard_otel.telemetry.encoding import checked_context
 from petsard_otel.telemetry.recorder import Observed, Recorder
+from petsard_otel.telemetry.spans import add_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from petsard_otel.adapter import Adapter
+    from petsard_otel.adapter import Adapter, PredictsSchema
     from petsard_otel.config import Config
     from petsard_otel.records import ChangeRecord, ExecutionSnapshot, TimingRecord
     from petsard_otel.store import AnySchema
@@ -106,7 +108,6 @@ class Status(PipelineState):
     @contextmanager
     def executing(self, module: str, experiment: str, operator_type: str) -> Iterator[None]:
         """Hold a module execution's span open until `put`, or until the block fails."""
-        self._predicted.pop(module, None)
         span = self._start(module, experiment)
         try:
             yield
@@ -117,10 +118,19 @@ class Status(PipelineState):
         finally:
             span.leave()
 
-    def predict(self, module: str, schema: Any) -> None:
-        """Note the schema that a module is predicted to produce; `put` compares."""
-        self.inferred_schemas[module] = schema
-        self._predicted[module] = schema
+    def predict(self, module: str, adapter: PredictsSchema) -> None:
+        """Predict the schema that a module will produce; `put` compares.
+
+        A prediction that cannot be made is none: what is wrong is the module's own to say.
+        """
+        received = self.get_received_schema(module)
+        self._predicted.pop(module, None)
+        self.inferred_schemas.pop(module, None)
+        if not isinstance(received, Schema):
+            return
+        with self._recorder.guard, suppress(PetsardOtelError):
+            schema = adapter.infer_schema(received)
+            self.inferred_schemas[module] = self._predicted[module] = schema
 
     def put(self, module: str, experiment: str, adapter: Adapter) -> None:
         """Record one execution; its snapshot can be read as soon as this returns.
@@ -171,6 +181,7 @@ class Status(PipelineState):
     def _end_failed(
         self, span: OpenSpan, module: str, operator_type: str, error: BaseException
     ) -> None:
+        self._predicted.pop(module, None)
         source = self.source_of(module)
         self._recorder.end_module(
             span,
@@ -226,11 +237,13 @@ class Status(PipelineState):
         Returns:
             Its record; None, with a warning in the log, where no such step was begun.
         """
+        checked = checked_context(context)
         span = self._open_timings.pop((module, experiment, step), None)
         if span is None:
             _logger.warning("end_timing() without start_timing() for a step of %s", module)
             return None
-        self._recorder.end_step(span, context)
+        add_context(span, checked)
+        span.end({})
         return self._store.last_timing
 
     # Questions to what was observed.
@@ -296,21 +309,24 @@ class Status(PipelineState):
         """
         if module is not None:
             self.executed(module)
-        return tuple(
-            self._lineage_of(name)
-            for name in self.sequence
-            if name in self.status and module in (None, name)
-        )
+        # Copies, since a run in another thread may be at work on both.
+        status, metadata = dict(self.status), dict(self.metadata)
+        path = [name for name in self.sequence if name in status]
+        found, received = [], None
+        for name in path:
+            schema = metadata.get(name)
+            if module in (None, name):
+                found.append(self._lineage(name, status[name]["expt"], received, schema))
+            received = received if schema is None else schema
+        return tuple(found)
 
-    def _lineage_of(self, module: str) -> SchemaLineage:
-        schema = self.metadata.get(module)
-        received = self.get_received_schema(module)
+    def _lineage(self, module: str, experiment: str, received: Any, schema: Any) -> SchemaLineage:
         difference = None
         if isinstance(schema, Schema) and isinstance(received, Schema):
             difference = self._store.diff(received, schema)
         return SchemaLineage(
             module_name=module,
-            experiment_name=self.status[module]["expt"],
+            experiment_name=experiment,
             schema=schema,
             diff=difference,
         )

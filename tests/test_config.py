@@ -123,6 +123,7 @@ def test_a_dict_is_not_changed() -> None:
         ("Loader: {a: [1, 2}\n", "line 1: not valid YAML: "),
         ("Loader: {a: !!python/object/apply:os.system [echo]}\n", "line 1: not valid YAML: "),
         ("Loader: {a: {when: 2020-13-45}}\n", "a value cannot be read (ValueError)"),
+        (f"Splitter: {{s: {{num_samples: 0x{'f' * 5000}}}}}\n", "a number has over 64 bits"),
         ("Loader: {a: {x: \x07}}\n", "characters that YAML does not allow"),
         ("a: &a [*a]\n", "line 1: an alias contains itself"),
         ("[" * 5000, "nested too deeply"),

@@ -219,6 +219,55 @@ def test_an_interrupt_in_a_module_cancels_the_run(tmp_path: Path) -> None:
     assert len(executor.status.get_result("Loader")) == 200_000
 
 
+def test_a_prediction_is_there_before_the_module_runs(config: dict[str, Any]) -> None:
+    """Who watches the run sees the predicted schema before the Preprocessor begins."""
+    executor = Executor(config)
+    seen: list[bool] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.module == "Preprocessor":
+            seen.append(executor.get_inferred_schema("Preprocessor") is not None)
+
+    executor.run(progress=watch)
+
+    assert seen == [True]
+
+
+def test_logs_of_two_runs_never_mix(config: dict[str, Any], tmp_path: Path) -> None:
+    """Two runs at once have two log files and leave the host's level as it was."""
+    petsard = logging.getLogger("PETsARD")
+    before = petsard.level
+    inside = threading.Barrier(2)
+    executors = [
+        Executor(
+            {
+                "Executor": {"log_dir": str(tmp_path / name), "log_level": level},
+                "Loader": {name: config["Loader"]["people"]},
+            }
+        )
+        for name, level in (("left", "INFO"), ("right", "DEBUG"))
+    ]
+
+    def meet(_: Progress) -> None:
+        inside.wait(10)
+
+    threads = [threading.Thread(target=each.run, args=(meet,)) for each in executors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    for name in ("left", "right"):
+        (log,) = (tmp_path / name).iterdir()
+        messages = [line.rpartition(" - ")[2] for line in log.read_text().splitlines()]
+        assert messages == [
+            "Starting a run of 1 module executions",
+            f"Executing Loader[{name}]",
+            "Completed the run",
+        ]
+    assert (petsard.level, petsard.handlers) == (before, [])
+
+
 def test_progress_is_told_before_each_execution(config: dict[str, Any]) -> None:
     """A caller can show how far the run is."""
     told: list[Progress] = []
@@ -342,6 +391,7 @@ def test_the_hosts_logging_is_left_as_it_was(config: dict[str, Any], tmp_path: P
         ({"log_level": "LOUD"}, "Executor.log_level: expected one of DEBUG, INFO"),
         ({"log_leve": "INFO"}, "Executor.log_leve: unknown key 'log_leve'; Valid: log_output_type"),
         ({"log_dir": 3}, "Executor.log_dir: expected text, found int"),
+        ({"log_filename": "a\0.log"}, "Executor.log_filename: a path cannot hold a NUL"),
     ],
 )
 def test_a_wrong_executor_section_is_refused(

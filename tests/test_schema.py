@@ -70,6 +70,22 @@ def test_a_table_is_read_column_by_column() -> None:
     ]
 
 
+def test_the_text_of_a_dtype_never_becomes_a_type() -> None:
+    """A sparse column's dtype holds a cell; the type is that of its cells."""
+    table = pd.DataFrame(
+        {
+            "diagnosis": pd.arrays.SparseArray(["HIV", "HIV", "none"], fill_value="HIV"),
+            "count": pd.arrays.SparseArray([0, 0, 1]),
+            "month": pd.PeriodIndex(["2020-01"] * 3, freq="M"),
+        }
+    )
+
+    found = Schema.from_dataframe(table, "t")
+
+    assert [a.type for a in found.attributes.values()] == ["object", "int64", "period[M]"]
+    assert "HIV" not in found.json
+
+
 def test_labels_that_are_no_text_get_a_name() -> None:
     """Each column has a name of its own, even for equal, numeric or unknown labels."""
     table = pd.DataFrame([[1, 2, 3, 4, 5]], columns=["a", "a", 0, ("x", 1), None])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import pickle
+import random
 import time
 from datetime import timedelta, timezone
 from typing import Any
 
 import pandas as pd
 import pytest
+from opentelemetry import trace as trace_api
 
 from petsard_otel import Attribute, ConfigError, Schema, Status, UnexecutedError
 
@@ -405,6 +407,72 @@ def test_durations_come_from_a_monotonic_clock(
     (record,) = status.get_timing_records()
     assert record.start_time.isoformat() == "2033-05-18T03:33:20+00:00"
     assert 0 < record.duration_seconds < 5
+
+
+def test_ids_do_not_come_from_the_generator_that_modules_seed(cars: Schema) -> None:
+    """A module that seeds `random` makes no id twice, and our ids do not change its draws."""
+    status = Status(THREE)
+    for module in THREE.sequence:
+        random.seed(42)
+        status.put(module, "a", TableAdapter(cars))
+        assert random.random() == 0.6394267984578837  # noqa: S311  the point of the test
+
+    assert len({record.record_id for record in status.get_timing_records()}) == 3
+    assert len({record.trace_id for record in status.get_timing_records()}) == 3
+
+
+def test_an_interrupt_while_we_look_at_a_result_is_on_record(cars: Schema) -> None:
+    """^C in the middle of our own work cancels the execution, and leaves no span behind."""
+
+    class Interrupted(TableAdapter):
+        def get_result(self) -> Any:
+            raise KeyboardInterrupt
+
+    status = Status(THREE)
+    with pytest.raises(KeyboardInterrupt):
+        status.put("Loader", "a", Interrupted(cars))
+
+    (snapshot,) = status.get_snapshots()
+    assert (snapshot.module_name, snapshot.status) == ("Loader", "cancelled")
+    assert status.get_status_summary()["failed_modules"] == ("Loader",)
+    assert not trace_api.get_current_span().get_span_context().is_valid
+
+
+def test_an_adapter_may_have_its_methods_on_the_instance(cars: Schema) -> None:
+    """A wrapper that hands everything on is an adapter like any other."""
+
+    class Wrapper:
+        def __init__(self, adapter: Any) -> None:
+            self._adapter = adapter
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._adapter, name)
+
+    status = Status(THREE)
+    status.put("Loader", "a", Wrapper(TableAdapter(cars)))
+
+    assert status.get_metadata("Loader") is cars
+    assert status.get_snapshots()[0].metadata_after is cars
+
+
+def test_a_step_survives_a_wrong_context() -> None:
+    """A mistake in `end_timing` can be mended: the step is still open."""
+    status = Status(THREE)
+    status.start_timing("Loader", "a", "x")
+    with pytest.raises(TypeError, match="entry 'rows' is a list"):
+        status.end_timing("Loader", "a", "x", {"rows": [1]})
+
+    assert status.end_timing("Loader", "a", "x", {"rows": 1}) is not None
+
+
+def test_a_long_schema_id_stays_inside_the_budget() -> None:
+    """The id of a schema is cut like every name, in the record as on the span."""
+    status = Status(THREE)
+    status.put("Loader", "a", TableAdapter(Schema("x" * 10_000, {"a": Attribute("a", "int64")})))
+
+    schema = status.get_snapshots()[0].metadata_after
+    assert schema is not None
+    assert len(schema.id) == 512
 
 
 def test_a_module_outside_the_sequence_is_recorded(cars: Schema) -> None:

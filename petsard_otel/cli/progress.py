@@ -52,6 +52,7 @@ class SilentProgress:
     def __init__(self, executor: Executor) -> None:
         self.running: Progress | None = None
         self._executor = executor
+        self._former_record: str | None = None
 
     def __enter__(self) -> None:
         return None
@@ -86,11 +87,9 @@ class SilentProgress:
         """Return an ended execution's status and its duration as text, empty where unknown."""
         for record in reversed(self._executor.status.timing_records):
             if record.source == "module":
-                if (record.module_name, record.experiment_name) != (
-                    progress.module,
-                    progress.experiment,
-                ):
+                if record.record_id == self._former_record:
                     break
+                self._former_record = record.record_id
                 return record.status, format_duration(record.duration_seconds)
         return "cancelled", ""
 

@@ -27,7 +27,6 @@ from petsard_otel.telemetry.setup import instruments
 from petsard_otel.telemetry.spans import (
     OpenSpan,
     RunTrace,
-    add_context,
     current_span,
     error_type,
     experiment_label,
@@ -140,29 +139,39 @@ class Recorder:
     def end_module(self, span: OpenSpan, module: str, observed: Observed) -> None:
         """End a module's span with all that there is to say of the execution."""
         kind = None if observed.error is None else error_type(observed.error)
+        span.stop()
+        self._snapshot_count += 1
         found: Attributes = {}
         # Held here until the snapshot holds them: the store's references are weak.
         before = after = None
-        span.stop()
-        with self.guard:
-            before = self._observable(observed.source, observed.received)
-            after = self._observable(module, observed.produced)
-            record = self._record(span, observed, before, after, kind)
-            found = encode(record)
-            has_changed = self._describe(found, before, after, span.end_time_ns)
-            if observed.predicted is not None:
-                found.update(self._prediction(span, observed.predicted, after))
-            self.trace.metrics.module_ended(
-                module=record.module_name,
-                experiment=experiment_label(record.experiment_name),
-                engine=self.engine,
-                duration_seconds=span.duration_seconds,
-                rows=record.rows,
-                has_changed_schema=has_changed,
-                error_type=kind,
-            )
-        span.end(found, kind)
-        self._identities[module] = span.identity
+        try:
+            with self.guard:
+                before = self._observable(observed.source, observed.received)
+                after = self._observable(module, observed.produced)
+                record = self._record(span, observed, before, after, kind)
+                found = encode(record)
+                has_changed = self._describe(found, before, after, span.end_time_ns)
+                if observed.predicted is not None:
+                    found.update(self._prediction(span, observed.predicted, after))
+                self.trace.metrics.module_ended(
+                    module=record.module_name,
+                    experiment=experiment_label(record.experiment_name),
+                    engine=self.engine,
+                    duration_seconds=span.duration_seconds,
+                    rows=record.rows,
+                    has_changed_schema=has_changed,
+                    error_type=kind,
+                )
+        except BaseException as interrupt:
+            kind = error_type(interrupt)
+            raise
+        finally:
+            if not found or kind != found.get(key.ERROR_TYPE):
+                # Looking closer failed or was interrupted: the least that is known is recorded.
+                unseen = observed._replace(adapter=None)
+                found = encode(self._record(span, unseen, None, None, kind))
+            span.end(found, kind)
+            self._identities[module] = span.identity
 
     def _record(
         self,
@@ -175,7 +184,6 @@ class Recorder:
         rows = columns = None
         with self.guard:
             rows, columns = _shape(observed.adapter)
-        self._snapshot_count += 1
         started = span.attributes
         return ModuleExecution(
             facts=_NO_FACTS,
@@ -222,11 +230,6 @@ class Recorder:
         source = "step" if is_inside else "user"
         return self.trace.start_step(module, experiment, path, step, checked, source)
 
-    def end_step(self, span: OpenSpan, context: Mapping[str, Any] | None) -> None:
-        """End a step that the user times, with more context. Raises as `start_step` does."""
-        add_context(span, checked_context(context))
-        span.end({})
-
     def _describe(
         self, found: Attributes, before: AnySchema | None, after: AnySchema | None, at_ns: int
     ) -> bool:
@@ -270,7 +273,11 @@ class Recorder:
 
     def _observable(self, module: str | None, schema: Any) -> AnySchema | None:
         """Return a schema as a record can hold it; one that we cannot read becomes opaque."""
-        if schema is None or isinstance(schema, (Schema, OpaqueSchema)):
+        if schema is None:
+            return None
+        if isinstance(schema, Schema):
+            return schema.renamed(bounded(schema.id, MAX_NAME_BYTES))
+        if isinstance(schema, OpaqueSchema):
             return schema
         known = self._opaque.get(module or "")
         if known is None or known.reference is not schema:

@@ -31,6 +31,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExporter,
     SpanExportResult,
 )
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
     AlwaysRecordSampler,
@@ -46,7 +47,7 @@ from petsard_otel.settings import (
     EXPORT_TIMEOUT_SECONDS,
     SHUTDOWN_SECONDS,
 )
-from petsard_otel.telemetry.identity import SCHEMA_URL
+from petsard_otel.telemetry.identity import SCHEMA_URL, new_span_id, new_trace_id
 from petsard_otel.telemetry.metrics import Metrics, metrics_of
 from petsard_otel.telemetry.mirror import StatusSpanProcessor, mirror_of
 from petsard_otel.version import __version__
@@ -124,6 +125,7 @@ def _private_provider() -> TracerProvider:
                 sampler=ALWAYS_ON,
                 resource=Resource.get_empty(),
                 shutdown_on_exit=False,
+                id_generator=_SystemIds(),
                 span_limits=_unlimited(),
             )
         return _private
@@ -142,6 +144,19 @@ def _unlimited() -> SpanLimits:
         max_attribute_length=unset,
         max_span_attribute_length=unset,
     )
+
+
+class _SystemIds(IdGenerator):
+    """Ids that do not come from the `random` module's generator, which modules seed."""
+
+    def generate_span_id(self) -> int:
+        return new_span_id()
+
+    def generate_trace_id(self) -> int:
+        return new_trace_id()
+
+    def is_trace_id_random(self) -> bool:
+        return True
 
 
 class Configuration:
@@ -260,6 +275,7 @@ def configure(
         sampler=AlwaysRecordSampler(_sampler(sample_ratio)),
         resource=resource,
         shutdown_on_exit=False,
+        id_generator=_SystemIds(),
         span_limits=_unlimited(),
     )
     delivery = None

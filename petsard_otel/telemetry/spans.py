@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, cast
@@ -18,6 +17,7 @@ from petsard_otel.records import SchemaPart, SpanFacts, StepExecution
 from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_DISTINCT_SCHEMAS, MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded, fits, split_text
 from petsard_otel.telemetry.encoding import encode
+from petsard_otel.telemetry.identity import new_span_id, new_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -118,8 +118,8 @@ class OpenSpan:
     def _new_identity(self) -> SpanContext:
         """Make the identity that the provider did not give."""
         parent = self.parent
-        trace_id = random.getrandbits(128) or 1 if parent is None else parent.trace_id
-        return SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False)
+        trace_id = new_trace_id() if parent is None else parent.trace_id
+        return SpanContext(trace_id, new_span_id(), is_remote=False)
 
     @property
     def _around(self) -> SpanContext:
@@ -347,9 +347,10 @@ def current_span(trace: RunTrace) -> OpenSpan | None:
 def error_type(error: BaseException) -> str:
     """Return the class of an error as `error.type` has it: with its module but for built-ins."""
     cls = type(error)
-    if cls.__module__ == "builtins":
-        return cls.__qualname__
-    return f"{cls.__module__}.{cls.__qualname__}"
+    name = cls.__qualname__
+    if cls.__module__ != "builtins":
+        name = f"{cls.__module__}.{name}"
+    return bounded(name, MAX_NAME_BYTES)
 
 
 def experiment_label(experiment: str) -> str:
