@@ -355,8 +355,10 @@ def error_type(error: BaseException) -> str:
 
 def experiment_label(experiment: str) -> str:
     """Return an experiment's name without a Splitter's suffix, to keep span names few."""
-    base, separator, rest = experiment.rpartition("_[")
-    return base if separator and rest.endswith("]") else experiment
+    if not experiment.endswith("]"):
+        return experiment
+    base, separator, _ = experiment.rpartition("_[")
+    return base if separator else experiment
 
 
 def _current(context: Context) -> OpenSpan | None:
