@@ -14,7 +14,7 @@ MAX_DISTINCT_SCHEMAS = 10_000
 EXPORT_TIMEOUT_SECONDS = 3
 """How long one export may take, where OTEL_EXPORTER_OTLP_TIMEOUT does not say otherwise."""
 
-SHUTDOWN_SECONDS = 2.0
+SHUTDOWN_SECONDS = 1.5
 """How long a process waits at its end for what is still to be sent."""
 
 MAX_CONTEXT_ENTRIES = 16

@@ -108,7 +108,7 @@ class Status(PipelineState):
     @contextmanager
     def executing(self, module: str, experiment: str, operator_type: str) -> Iterator[None]:
         """Hold a module execution's span open until `put`, or until the block fails."""
-        span = self._start(module, experiment)
+        span = self._start(module, experiment).enter()
         try:
             yield
         except BaseException as error:
@@ -167,7 +167,7 @@ class Status(PipelineState):
 
     def _start(self, module: str, experiment: str) -> OpenSpan:
         upstream, path = self._place(module, experiment)
-        return self._recorder.start_module(module, experiment, path, upstream).enter()
+        return self._recorder.start_module(module, experiment, path, upstream)
 
     def _place(self, module: str, experiment: str) -> tuple[str | None, str]:
         """Return the module whose output an execution uses, and its experiment path."""

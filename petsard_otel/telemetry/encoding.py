@@ -230,36 +230,16 @@ def _decode_module(facts: SpanFacts, attributes: Mapping[str, Any]) -> ModuleExe
     if misfit is not None:
         expected = "text" if _MODULE_TYPES[misfit] is str else "a whole number"
         raise _wrong(_MODULE_KEYS[misfit], expected, values[misfit])
-    (
-        run_id,
-        module_name,
-        experiment_name,
-        experiment_path,
-        position,
-        operator_type,
-        snapshot_id,
-        input_id,
-        input_hash,
-        output_id,
-        output_hash,
-        rows,
-        columns,
-        error_type,
-    ) = values
-    return ModuleExecution(
-        facts=facts,
-        run_id=run_id,
-        module_name=module_name,
-        experiment_name=experiment_name,
-        experiment_path=experiment_path,
-        position=position,
-        operator_type=operator_type,
-        snapshot_id=snapshot_id,
-        input=None if input_id is None else SchemaReference(input_id, input_hash),
-        output=None if output_id is None else SchemaReference(output_id, output_hash),
-        rows=rows,
-        columns=columns,
-        error_type=error_type,
+    input_id, input_hash, output_id, output_hash = values[_OPTIONAL_FROM : _OPTIONAL_FROM + 4]
+    # The keys stand in the order of the record's fields.
+    return ModuleExecution._make(
+        (
+            facts,
+            *values[:_OPTIONAL_FROM],
+            None if input_id is None else SchemaReference(input_id, input_hash),
+            None if output_id is None else SchemaReference(output_id, output_hash),
+            *values[_OPTIONAL_FROM + 4 :],
+        )
     )
 
 

@@ -150,7 +150,7 @@ class Recorder:
                 after = self._observable(module, observed.produced)
                 record = self._record(span, observed, before, after, kind)
                 found = encode(record)
-                has_changed = self._describe(found, before, after, span.end_time_ns)
+                has_changed = self._describe(found, before, after, span)
                 if observed.predicted is not None:
                     found.update(self._prediction(span, observed.predicted, after))
                 self.trace.metrics.module_ended(
@@ -231,15 +231,15 @@ class Recorder:
         return self.trace.start_step(module, experiment, path, step, checked, source)
 
     def _describe(
-        self, found: Attributes, before: AnySchema | None, after: AnySchema | None, at_ns: int
+        self, found: Attributes, before: AnySchema | None, after: AnySchema | None, span: OpenSpan
     ) -> bool:
         """Add the structure that was produced and how it differs; tell whether it differs."""
         if isinstance(before, Schema):
-            self.trace.describe(before, at_ns)
+            self.trace.describe(before, span)
         if not isinstance(after, Schema):
             return False
         found[key.SCHEMA_OUTPUT_FIELD_COUNT] = len(after.attributes)
-        found.update(self.trace.structure(after, at_ns))
+        found.update(self.trace.structure(after, span))
         if not isinstance(before, Schema):
             return False
         difference = self._store.diff(before, after)

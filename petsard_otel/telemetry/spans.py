@@ -136,9 +136,14 @@ class OpenSpan:
 
     def enter(self) -> OpenSpan:
         """Make this the current span of the calling thread."""
-        within = trace_api.set_span_in_context(self.span, self._scope)
-        self._token = context_api.attach(context_api.set_value(_CURRENT, self, within))
+        self._token = context_api.attach(self.context)
         return self
+
+    @property
+    def context(self) -> Context:
+        """The context in which this span is the current one."""
+        within = trace_api.set_span_in_context(self.span, self._scope)
+        return context_api.set_value(_CURRENT, self, within)
 
     def leave(self) -> None:
         """Give the thread its former current span back."""
@@ -263,22 +268,25 @@ class RunTrace:
         add_context(span, context)
         return span
 
-    def describe(self, schema: Schema, at_ns: int) -> None:
+    def describe(self, schema: Schema, span: OpenSpan) -> None:
         """Put a structure into the trace, in parts and once, unless it is there already.
 
-        Called while the span is current under which the parts belong; `at_ns` is its end.
+        The parts belong under a module's span that has stopped, and have its end for their time.
         """
         if self._is_described(schema):
             return
         parts = split_text(schema.json)
         for number, text in enumerate(parts, start=1):
             record = SchemaPart(_NO_FACTS, self.run_id, schema.hash, number, len(parts), text)
-            OpenSpan(self, "schema", encode(record), at_ns=at_ns).end({})
+            part = OpenSpan(
+                self, "schema", encode(record), within=span.context, at_ns=span.end_time_ns
+            )
+            part.end({})
 
-    def structure(self, schema: Schema, at_ns: int) -> Attributes:
+    def structure(self, schema: Schema, span: OpenSpan) -> Attributes:
         """Return the attribute that holds a structure; describe a wide one, and return none."""
         if not fits(schema.json):
-            self.describe(schema, at_ns)
+            self.describe(schema, span)
             return {}
         self._is_described(schema)
         return {key.SCHEMA_OUTPUT_JSON: schema.json}
