@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 if TYPE_CHECKING:
     from petsard_otel.schema import Schema
@@ -28,7 +27,6 @@ class Adapter(Protocol):
         """Return what `run` made: a DataFrame, or a dict of named parts."""
 
 
-@runtime_checkable
 class DescribesSchema(Protocol):
     """An adapter whose output is a table with a schema."""
 
@@ -36,7 +34,6 @@ class DescribesSchema(Protocol):
         """Return the schema of the output. Return the same object while nothing has changed."""
 
 
-@runtime_checkable
 class PredictsSchema(Protocol):
     """An adapter that can tell its output schema before it runs."""
 
@@ -48,7 +45,6 @@ class PredictsSchema(Protocol):
         """
 
 
-@runtime_checkable
 class SplitsData(Protocol):
     """An adapter that keeps track of which rows went into training."""
 
@@ -56,7 +52,6 @@ class SplitsData(Protocol):
         """Return the index labels of the training rows, one set for each split."""
 
 
-@runtime_checkable
 class ValidatesData(Protocol):
     """An adapter that may have checked data instead of making some."""
 
@@ -64,12 +59,25 @@ class ValidatesData(Protocol):
         """Return the result of the check, or None where data was made."""
 
 
+# Asked of the instance, by name: `isinstance` with a protocol does not see what a wrapper hands on
+# by `__getattr__`, from Python 3.12 on, and costs a quarter of recording an execution.
+
+
 def describes_schema(adapter: object) -> TypeGuard[DescribesSchema]:
-    """Tell whether an adapter is a `DescribesSchema`; for most classes the answer is kept."""
-    cls: Any = type(adapter)
-    return _has_schema(cls) or isinstance(adapter, DescribesSchema)
+    """Tell whether an adapter, or what it wraps, is a `DescribesSchema`."""
+    return callable(getattr(adapter, "get_metadata", None))
 
 
-@lru_cache(maxsize=256)
-def _has_schema(adapter: type[Any]) -> bool:
-    return issubclass(adapter, DescribesSchema)
+def predicts_schema(adapter: object) -> TypeGuard[PredictsSchema]:
+    """Tell whether an adapter, or what it wraps, is a `PredictsSchema`."""
+    return callable(getattr(adapter, "infer_schema", None))
+
+
+def splits_data(adapter: object) -> TypeGuard[SplitsData]:
+    """Tell whether an adapter, or what it wraps, is a `SplitsData`."""
+    return callable(getattr(adapter, "get_train_indices", None))
+
+
+def validates_data(adapter: object) -> TypeGuard[ValidatesData]:
+    """Tell whether an adapter, or what it wraps, is a `ValidatesData`."""
+    return callable(getattr(adapter, "get_validation_result", None))

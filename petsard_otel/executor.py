@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.adapter import PredictsSchema
+from petsard_otel.adapter import predicts_schema
 from petsard_otel.config import Config
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.logs import LogOptions, petsard_log
@@ -100,7 +100,7 @@ class Executor:
             _logger.info("Starting a run of %d module executions", total)
             for number, execution in enumerate(self.config.executions(), start=1):
                 adapter = self._adapter(execution)
-                if isinstance(adapter, PredictsSchema):
+                if predicts_schema(adapter):
                     self.status.predict(execution.module, adapter)
                 if progress is not None:
                     progress(self._progress(number, total, execution))

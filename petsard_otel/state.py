@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.adapter import SplitsData, ValidatesData, describes_schema
+from petsard_otel.adapter import describes_schema, splits_data, validates_data
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class PipelineState:
             self._preprocessor_input_schema = self.get_received_schema(module)
         if module == "Reporter":
             self.set_report(adapter.get_result())
-        if module == "Splitter" and isinstance(adapter, SplitsData):
+        if module == "Splitter" and splits_data(adapter):
             self.update_exist_train_indices(adapter.get_train_indices())
-        if module == "Constrainer" and isinstance(adapter, ValidatesData):
+        if module == "Constrainer" and validates_data(adapter):
             found = adapter.get_validation_result()
             if found is not None:
                 self.put_validation_result(module, found)
