@@ -1,6 +1,107 @@
-"""The sizes and times that are fixed. A leaf."""
+"""Every PETSARD_OTEL_* variable with its default, and the sizes and times that are fixed. A leaf."""
 
 from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CAPTURE = "PETSARD_OTEL_CAPTURE"
+"""How much may leave the process: `structure` (default), or `statistics` as well."""
+
+FIELD_NAMES = "PETSARD_OTEL_FIELD_NAMES"
+"""How names of columns leave the process: `plain` (default), or `hashed` with a key."""
+
+FIELD_NAMES_KEY = "PETSARD_OTEL_FIELD_NAMES_KEY"
+"""The key of the hashes. Without it each process draws one, and no two agree on a name."""
+
+CAPTURE_EXCEPTION_MESSAGES = "PETSARD_OTEL_CAPTURE_EXCEPTION_MESSAGES"
+"""Whether messages of exceptions leave the process: `false` (default) or `true`."""
+
+LOGS = "PETSARD_OTEL_LOGS"
+"""Whether records of the `PETsARD` logger are sent, with trace context: `false` or `true`."""
+
+CAPTURE_LOG_MESSAGES = "PETSARD_OTEL_CAPTURE_LOG_MESSAGES"
+"""Whether the text of log records that are not ours leaves the process: `false` or `true`."""
+
+_CHOICES = {
+    CAPTURE: ("structure", "statistics"),
+    FIELD_NAMES: ("plain", "hashed"),
+    CAPTURE_EXCEPTION_MESSAGES: ("false", "true"),
+    LOGS: ("false", "true"),
+    CAPTURE_LOG_MESSAGES: ("false", "true"),
+}
+"""What each variable may say, its default first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the variables, or the arguments that stand for them, say."""
+
+    capture: str = "structure"
+    field_names: str = "plain"
+    field_names_key: str | None = field(default=None, repr=False)
+    exception_messages: bool = False
+    logs: bool = False
+    log_messages: bool = False
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the variables; one that is not set, or empty, has its default.
+
+        Args:
+            environ: Read this in place of the process's environment.
+
+        Raises:
+            ValueError: A variable has a value that it cannot have.
+        """
+        found = os.environ if environ is None else environ
+        return cls(
+            capture=_choice(found, CAPTURE),
+            field_names=_choice(found, FIELD_NAMES),
+            field_names_key=found.get(FIELD_NAMES_KEY) or None,
+            exception_messages=_choice(found, CAPTURE_EXCEPTION_MESSAGES) == "true",
+            logs=_choice(found, LOGS) == "true",
+            log_messages=_choice(found, CAPTURE_LOG_MESSAGES) == "true",
+        )
+
+    def given(
+        self,
+        *,
+        capture: str | None = None,
+        field_names: str | None = None,
+        logs: bool | None = None,
+    ) -> Settings:
+        """Return the same, but for what is given.
+
+        Raises:
+            ValueError: Something is given that there is not.
+        """
+        return replace(
+            self,
+            capture=self.capture if capture is None else _checked("capture", CAPTURE, capture),
+            field_names=(
+                self.field_names
+                if field_names is None
+                else _checked("field_names", FIELD_NAMES, field_names)
+            ),
+            logs=self.logs if logs is None else logs,
+        )
+
+
+def _choice(environ: Mapping[str, str], name: str) -> str:
+    given = environ.get(name, "").strip()
+    return _checked(name, name, given.lower()) if given else _CHOICES[name][0]
+
+
+def _checked(shown: str, name: str, value: str) -> str:
+    if value not in _CHOICES[name]:
+        raise ValueError(f"{shown} is {' or '.join(_CHOICES[name])} (found {value!r})")
+    return value
+
 
 MAX_ATTRIBUTE_BYTES = 2048
 """No attribute is larger than this, in UTF-8: common back ends cut longer ones."""
