@@ -92,6 +92,12 @@ OUTPUT_ROWS = "petsard.output.rows"
 OUTPUT_COLUMNS = "petsard.output.columns"
 """On module spans: columns of the result, where it is a table."""
 
+OUTPUT_STATISTICS = "petsard.output.statistics"
+"""On module spans, only where PETSARD_OTEL_CAPTURE=statistics: numeric columns, one JSON each."""
+
+OUTPUT_STATISTICS_COUNT = "petsard.output.statistics.count"
+"""On module spans, with the statistics: how many numeric columns there are; the list may be cut."""
+
 STEP_NAME = "petsard.step.name"
 """On step spans: the step, such as `fit`."""
 
@@ -115,6 +121,9 @@ SCHEMA_JSON = "petsard.schema.json"
 
 ERROR_TYPE = "error.type"
 """On any span and on metrics: the class of the exception that ended it."""
+
+EXCEPTION_MESSAGE = "exception.message"
+"""On any span, only where PETSARD_OTEL_CAPTURE_EXCEPTION_MESSAGES=true: what the exception says."""
 
 METRIC_MODULE_DURATION = "petsard.module.duration"
 """Histogram, seconds: how long module executions took."""

@@ -1,4 +1,4 @@
-"""Every PETSARD_OTEL_* variable with its default, and the sizes and times that are fixed. A leaf."""
+"""Every PETSARD_OTEL_* variable and its default; the sizes and times that are fixed. A leaf."""
 
 from __future__ import annotations
 

@@ -108,7 +108,11 @@ class Status(PipelineState):
     @contextmanager
     def executing(self, module: str, experiment: str, operator_type: str) -> Iterator[None]:
         """Hold a module execution's span open until `put`, or until the block fails."""
-        span = self._start(module, experiment).enter()
+        span = self._start(module, experiment)
+        if span is None:
+            yield
+            return
+        span.enter()
         try:
             yield
         except BaseException as error:
@@ -148,8 +152,12 @@ class Status(PipelineState):
         try:
             self.keep(module, experiment, adapter)
         except BaseException as error:
-            self._end_failed(span, module, operator_type, error)
+            if span is not None:
+                self._end_failed(span, module, operator_type, error)
             raise
+        predicted = self._predicted.pop(module, None)
+        if span is None:
+            return
         source = self.source_of(module)
         self._recorder.end_module(
             span,
@@ -161,11 +169,11 @@ class Status(PipelineState):
                 received=None if source is None else self.metadata[source],
                 produced=self.metadata.get(module),
                 adapter=adapter,
-                predicted=self._predicted.pop(module, None),
+                predicted=predicted,
             ),
         )
 
-    def _start(self, module: str, experiment: str) -> OpenSpan:
+    def _start(self, module: str, experiment: str) -> OpenSpan | None:
         upstream, path = self._place(module, experiment)
         return self._recorder.start_module(module, experiment, path, upstream)
 
@@ -212,14 +220,17 @@ class Status(PipelineState):
                 process; the others travel with the span.
 
         Returns:
-            The id of the record to come.
+            The id of the record to come; empty where recording failed.
 
         Raises:
             TypeError: The context holds something else.
             ValueError: The context has too many entries, or a number of over 64 bits.
         """
+        checked = checked_context(context)
         _, path = self._place(module, experiment)
-        span = self._recorder.start_step(module, experiment, path, step, context)
+        span = self._recorder.start_step(module, experiment, path, step, checked)
+        if span is None:
+            return ""
         self._open_timings[module, experiment, step] = span
         while len(self._open_timings) > self._max_open_timings:
             del self._open_timings[next(iter(self._open_timings))]

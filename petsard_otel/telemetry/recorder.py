@@ -21,8 +21,9 @@ from petsard_otel.records import (
 from petsard_otel.schema import NO_DIFF, OpaqueSchema, Schema, resolve_prediction
 from petsard_otel.settings import MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded
-from petsard_otel.telemetry.encoding import checked_context, encode, encode_diff
+from petsard_otel.telemetry.encoding import encode, encode_diff
 from petsard_otel.telemetry.guard import Guard
+from petsard_otel.telemetry.privacy import Privacy, settings_of_environment
 from petsard_otel.telemetry.setup import instruments
 from petsard_otel.telemetry.spans import (
     OpenSpan,
@@ -31,15 +32,18 @@ from petsard_otel.telemetry.spans import (
     error_type,
     experiment_label,
 )
+from petsard_otel.telemetry.statistics import statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pandas as pd
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import SpanContext, TracerProvider
 
     from petsard_otel.adapter import Adapter
     from petsard_otel.config import Config
+    from petsard_otel.records import Scalar
     from petsard_otel.store import AnySchema, StatusStore
     from petsard_otel.telemetry.encoding import Attributes
 
@@ -70,9 +74,15 @@ class Recorder:
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
+        """Begin a run; what its providers are is looked up for its first span.
+
+        Raises:
+            ConfigError: A PETSARD_OTEL_* variable has a value that it cannot have.
+        """
         self.run_id = uuid.uuid4().hex
         self.guard = Guard()
         self.engine = "builtin"
+        self._settings = settings_of_environment()
         self._store = store
         self._providers = (tracer_provider, meter_provider)
         self._trace: RunTrace | None = None
@@ -88,7 +98,13 @@ class Recorder:
         if self._trace is None:
             found = instruments(*self._providers, self.guard)
             self._trace = RunTrace(
-                self.run_id, found.tracer, found.mirror, self._store, found.metrics, self.guard
+                self.run_id,
+                found.tracer,
+                found.mirror,
+                self._store,
+                found.metrics,
+                Privacy(self._settings),
+                self.guard,
             )
         return self._trace
 
@@ -96,10 +112,11 @@ class Recorder:
     def run(self, config: Config, engine: str) -> Iterator[None]:
         """Hold the run's span open around the module executions."""
         self.engine = engine
-        trace = self.trace
-        span = trace.start_run().enter()
+        span = None
         with self.guard:
-            trace.metrics.run_started(engine)
+            span = self.trace.start_run().enter()
+        with self.guard:
+            self.trace.metrics.run_started(engine)
         failure: BaseException | None = None
         try:
             yield
@@ -107,7 +124,14 @@ class Recorder:
             failure = error
             raise
         finally:
-            kind = None if failure is None else error_type(failure)
+            with self.guard:
+                if span is not None:
+                    self._end_run(span, config, failure)
+
+    def _end_run(self, span: OpenSpan, config: Config, failure: BaseException | None) -> None:
+        kind = None if failure is None else error_type(failure)
+        found: Attributes = {}
+        with self.guard:
             record = RunExecution(
                 facts=_NO_FACTS,
                 run_id=self.run_id,
@@ -115,26 +139,33 @@ class Recorder:
                 result=outcome(kind),
                 config_hash=config.hash,
                 sequence=tuple(config.sequence),
-                engine=engine,
+                engine=self.engine,
                 experiment_count=config.experiment_count,
                 error_type=kind,
             )
-            span.end(encode(record), kind)
-            with self.guard:
-                trace.metrics.run_ended(engine, span.duration_seconds, kind)
+            found = encode(record)
+        with self.guard:
+            found.update(self.trace.privacy.message(failure))
+        span.end(found, kind)
+        with self.guard:
+            self.trace.metrics.run_ended(self.engine, span.duration_seconds, kind)
 
     def start_module(
         self, module: str, experiment: str, path: str, upstream: str | None
-    ) -> OpenSpan:
+    ) -> OpenSpan | None:
         """Open the span of a module execution that uses the output of `upstream`."""
-        source = None if upstream is None else self._identities.get(upstream)
-        links = () if source is None else (Link(source),)
-        return self.trace.start_module(module, experiment, path, links)
+        with self.guard:
+            source = None if upstream is None else self._identities.get(upstream)
+            links = () if source is None else (Link(source),)
+            return self.trace.start_module(module, experiment, path, links)
+        return None
 
     def open_module(self, module: str, experiment: str) -> OpenSpan | None:
         """Return the span of this module execution where it is running in this context."""
-        span = current_span(self.trace)
-        return span if span is not None and span.subject == (module, experiment) else None
+        with self.guard:
+            span = current_span(self.trace)
+            return span if span is not None and span.subject == (module, experiment) else None
+        return None
 
     def end_module(self, span: OpenSpan, module: str, observed: Observed) -> None:
         """End a module's span with all that there is to say of the execution."""
@@ -142,36 +173,82 @@ class Recorder:
         span.stop()
         self._snapshot_count += 1
         found: Attributes = {}
+        shown: Attributes | None = None
         # Held here until the snapshot holds them: the store's references are weak.
         before = after = None
         try:
             with self.guard:
                 before = self._observable(observed.source, observed.received)
                 after = self._observable(module, observed.produced)
-                record = self._record(span, observed, before, after, kind)
-                found = encode(record)
-                has_changed = self._describe(found, before, after, span)
-                if observed.predicted is not None:
-                    found.update(self._prediction(span, observed.predicted, after))
-                self.trace.metrics.module_ended(
-                    module=record.module_name,
-                    experiment=experiment_label(record.experiment_name),
-                    engine=self.engine,
-                    duration_seconds=span.duration_seconds,
-                    rows=record.rows,
-                    has_changed_schema=has_changed,
-                    error_type=kind,
-                )
+                found, shown = self._described(span, observed, before, after, kind)
+            with self.guard:
+                if span.is_of_this_process:
+                    self._measure(span, found, before, after, kind)
         except BaseException as interrupt:
             kind = error_type(interrupt)
             raise
         finally:
-            if not found or kind != found.get(key.ERROR_TYPE):
-                # Looking closer failed or was interrupted: the least that is known is recorded.
-                unseen = observed._replace(adapter=None)
-                found = encode(self._record(span, unseen, None, None, kind))
-            span.end(found, kind)
+            with self.guard:
+                if not found or kind != found.get(key.ERROR_TYPE):
+                    # Looking closer failed or was interrupted: the least that is known is recorded.
+                    shown = None
+                    found = encode(self._record(span, observed, None, None, None, kind))
+            span.end(found, kind, shown)
             self._identities[module] = span.identity
+
+    def _described(
+        self,
+        span: OpenSpan,
+        observed: Observed,
+        before: AnySchema | None,
+        after: AnySchema | None,
+        kind: str | None,
+    ) -> tuple[Attributes, Attributes | None]:
+        """Return what the execution's record is made of; and as it may leave, if it differs."""
+        table = None
+        with self.guard:
+            table = _table(observed.adapter)
+        record = self._record(span, observed, before, after, table, kind)
+        found = encode(record)
+        privacy = self.trace.privacy
+        shown_before, shown_after = privacy.shown(before), privacy.shown(after)
+        added = self._structure(shown_before, shown_after, span)
+        if observed.predicted is not None:
+            added.update(self._prediction(span, observed.predicted, after))
+        if observed.error is not None:
+            added.update(privacy.message(observed.error))
+        if privacy.captures_statistics and table is not None:
+            added.update(statistics_of(table, privacy.field_name))
+        if shown_before is before and shown_after is after:
+            found.update(added)
+            return found, None
+        shown = encode(
+            record._replace(input=_reference(shown_before), output=_reference(shown_after))
+        )
+        shown.update(added)
+        return found, shown
+
+    def _measure(
+        self,
+        span: OpenSpan,
+        found: Attributes,
+        before: AnySchema | None,
+        after: AnySchema | None,
+        kind: str | None,
+    ) -> None:
+        rows = found.get(key.OUTPUT_ROWS)
+        has_changed = (
+            isinstance(before, Schema) and isinstance(after, Schema) and before.hash != after.hash
+        )
+        self.trace.metrics.module_ended(
+            module=str(span.attributes[key.MODULE_NAME]),
+            experiment=experiment_label(str(span.attributes[key.EXPERIMENT_NAME])),
+            engine=self.engine,
+            duration_seconds=span.duration_seconds,
+            rows=rows if isinstance(rows, int) else None,
+            has_changed_schema=has_changed,
+            error_type=kind,
+        )
 
     def _record(
         self,
@@ -179,11 +256,10 @@ class Recorder:
         observed: Observed,
         before: AnySchema | None,
         after: AnySchema | None,
+        table: pd.DataFrame | None,
         kind: str | None,
     ) -> ModuleExecution:
-        rows = columns = None
-        with self.guard:
-            rows, columns = _shape(observed.adapter)
+        rows, columns = (None, None) if table is None else table.shape
         started = span.attributes
         return ModuleExecution(
             facts=_NO_FACTS,
@@ -216,37 +292,31 @@ class Recorder:
         experiment: str,
         path: str,
         step: str,
-        context: Mapping[str, Any] | None,
-    ) -> OpenSpan:
-        """Open the span of a step that the user times.
+        context: Mapping[str, Scalar],
+    ) -> OpenSpan | None:
+        """Open the span of a step that the user times."""
+        with self.guard:
+            owner = current_span(self.trace)
+            is_inside = owner is not None and key.MODULE_NAME in owner.attributes
+            source = "step" if is_inside else "user"
+            return self.trace.start_step(module, experiment, path, step, context, source)
+        return None
 
-        Raises:
-            TypeError: The context holds something else than numbers, truth values and text.
-            ValueError: The context is too large.
-        """
-        checked = checked_context(context)
-        owner = current_span(self.trace)
-        is_inside = owner is not None and key.MODULE_NAME in owner.attributes
-        source = "step" if is_inside else "user"
-        return self.trace.start_step(module, experiment, path, step, checked, source)
-
-    def _describe(
-        self, found: Attributes, before: AnySchema | None, after: AnySchema | None, span: OpenSpan
-    ) -> bool:
-        """Add the structure that was produced and how it differs; tell whether it differs."""
+    def _structure(
+        self, before: AnySchema | None, after: AnySchema | None, span: OpenSpan
+    ) -> Attributes:
+        """Return the structure that was produced and how it differs; describe wide ones."""
         if isinstance(before, Schema):
             self.trace.describe(before, span)
         if not isinstance(after, Schema):
-            return False
-        found[key.SCHEMA_OUTPUT_FIELD_COUNT] = len(after.attributes)
+            return {}
+        found: Attributes = {key.SCHEMA_OUTPUT_FIELD_COUNT: len(after.attributes)}
         found.update(self.trace.structure(after, span))
-        if not isinstance(before, Schema):
-            return False
-        difference = self._store.diff(before, after)
-        if difference is NO_DIFF:
-            return False
-        found.update(encode_diff(difference))
-        return True
+        if isinstance(before, Schema):
+            difference = self._store.diff(before, after)
+            if difference is not NO_DIFF:
+                found.update(encode_diff(difference))
+        return found
 
     def _prediction(self, span: OpenSpan, predicted: Any, after: AnySchema | None) -> Attributes:
         """Compare a predicted schema with the one produced; say so where they differ."""
@@ -267,7 +337,7 @@ class Recorder:
                 ", in another order" if difference.reordered else "",
             )
         return {
-            key.SCHEMA_INFERRED_HASH: predicted.hash,
+            key.SCHEMA_INFERRED_HASH: self.trace.privacy.shown(predicted).hash,
             key.SCHEMA_INFERRED_MATCHES: matches,
         }
 
@@ -292,15 +362,16 @@ class Recorder:
         return known
 
 
-def _shape(adapter: Adapter | None) -> tuple[int | None, int | None]:
-    """Return rows and columns of the table an adapter made, of a split the part that goes on."""
+def _reference(schema: AnySchema | None) -> SchemaReference | None:
+    return None if schema is None else SchemaReference(schema.id, schema.hash)
+
+
+def _table(adapter: Adapter | None) -> pd.DataFrame | None:
+    """Return the table that an adapter made, of a split the part that goes on; None for others."""
     pandas = sys.modules.get("pandas")
     if pandas is None or adapter is None:
-        return None, None
+        return None
     result = adapter.get_result()
     if isinstance(result, dict):
         result = result.get("train")
-    if not isinstance(result, pandas.DataFrame):
-        return None, None
-    rows, columns = result.shape
-    return rows, columns
+    return result if isinstance(result, pandas.DataFrame) else None

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 from opentelemetry import context as context_api
 from opentelemetry import propagate
 from opentelemetry import trace as trace_api
-from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    INVALID_SPAN_CONTEXT,
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+)
 
 from petsard_otel import attributes as key
 from petsard_otel.records import SchemaPart, SpanFacts, StepExecution
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from petsard_otel.telemetry.encoding import Attributes
     from petsard_otel.telemetry.guard import Guard
     from petsard_otel.telemetry.metrics import Metrics
+    from petsard_otel.telemetry.privacy import Privacy
 
 _CURRENT = context_api.create_key("petsard-otel-span")
 
@@ -52,11 +61,14 @@ class OpenSpan:
     """A span of ours between its start and its end.
 
     It keeps its own identity and attributes, so that the record is the same where the provider
-    records nothing, cuts attributes or fails. Times: the start is wall-clock time, the end is
-    the start plus what a monotonic clock measured. Not thread-safe; one thread at a time.
+    records nothing, cuts attributes or fails, and where an attribute may not leave. Times: the
+    start is wall-clock time, the end is the start plus what a monotonic clock measured. Not
+    thread-safe; one thread at a time.
     """
 
     __slots__ = (
+        "_given",
+        "_process",
         "_scope",
         "_tick",
         "_token",
@@ -66,7 +78,6 @@ class OpenSpan:
         "is_error",
         "kind",
         "links",
-        "local",
         "name",
         "span",
         "start_time_ns",
@@ -91,29 +102,32 @@ class OpenSpan:
         self.kind = kind
         self.links = links
         self.attributes = attributes
-        self.local: Mapping[str, Scalar] | None = None
         self.subject: tuple[str, str] | None = None
         self.is_error = False
         self.end_time_ns = at_ns or 0
         self._token: object = None
+        self._process = os.getpid()
         self._scope = context_api.get_current() if within is None else within
         self.start_time_ns = at_ns or time.time_ns()
         self._tick = time.perf_counter_ns()
         self.span: Span = INVALID_SPAN
+        self._given = INVALID_SPAN_CONTEXT
+        is_own = False
         with trace.guard:
-            self.span = trace.tracer.start_span(
+            span = trace.tracer.start_span(
                 name,
                 self._scope,
                 kind,
-                attributes,
+                trace.privacy.admit(attributes),
                 links,
                 self.start_time_ns,
                 record_exception=False,
                 set_status_on_exception=False,
             )
-        given = self.span.get_span_context()
-        is_own = self.span.is_recording() or given.span_id != self._around.span_id
-        self.identity = given if given.is_valid and is_own else self._new_identity()
+            given = span.get_span_context()
+            is_own = span.is_recording() or given.span_id != self._around.span_id
+            self.span, self._given = span, given
+        self.identity = self._given if self._given.is_valid and is_own else self._new_identity()
 
     def _new_identity(self) -> SpanContext:
         """Make the identity that the provider did not give."""
@@ -141,8 +155,14 @@ class OpenSpan:
 
     @property
     def context(self) -> Context:
-        """The context in which this span is the current one."""
-        within = trace_api.set_span_in_context(self.span, self._scope)
+        """The context in which this span is the current one.
+
+        Others find a stand-in of it there: a parent for their spans, and nothing to write on, so
+        that no attribute, event or message of theirs gets round the gate.
+        """
+        within = self._scope
+        if self._given.is_valid:
+            within = trace_api.set_span_in_context(NonRecordingSpan(self._given), within)
         return context_api.set_value(_CURRENT, self, within)
 
     def leave(self) -> None:
@@ -157,8 +177,19 @@ class OpenSpan:
         if self.is_open:
             self.end_time_ns = self.start_time_ns + time.perf_counter_ns() - self._tick
 
-    def end(self, attributes: Attributes, error_type: str | None = None) -> None:
-        """End the span; its record can be read when this returns. Called once."""
+    def end(
+        self,
+        attributes: Attributes,
+        error_type: str | None = None,
+        shown: Attributes | None = None,
+    ) -> None:
+        """End the span; its record can be read when this returns. Called once.
+
+        Args:
+            attributes: What the record is made of.
+            error_type: The class of the exception that ended it.
+            shown: The same as it may leave, where that differs.
+        """
         self.stop()
         self.leave()
         started = self.attributes
@@ -167,17 +198,32 @@ class OpenSpan:
         trace, span = self.trace, self.span
         trace.sink.expect(self)
         with trace.guard:
-            try:
-                if span.is_recording():
-                    added = attributes.copy()
-                    for name in started:
-                        added.pop(name, None)
-                    span.set_attributes(added)
-                    if self.is_error:
-                        span.set_status(StatusCode.ERROR)
-            finally:
-                span.end(self.end_time_ns)
+            if self.is_of_this_process:
+                try:
+                    if span.is_recording():
+                        added = attributes if shown is None else shown
+                        added = trace.privacy.admit(
+                            {name: added[name] for name in added if name not in started}
+                        )
+                        span.set_attributes(added)
+                        if self.is_error:
+                            span.set_status(StatusCode.ERROR)
+                finally:
+                    span.end(self.end_time_ns)
         trace.sink.settle(self)
+
+    def fail(self, error: BaseException, attributes: Attributes | None = None) -> None:
+        """End the span as one that an exception ended."""
+        kind = error_type(error)
+        found: Attributes = {**(attributes or {}), key.ERROR_TYPE: kind}
+        with self.trace.guard:
+            found.update(self.trace.privacy.message(error))
+        self.end(found, kind)
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was begun here: a forked child ends no span of its parent's."""
+        return self._process == os.getpid()
 
     @property
     def is_open(self) -> bool:
@@ -191,7 +237,7 @@ class OpenSpan:
 
 
 class RunTrace:
-    """What all spans of one run share: run id, tracer, mirror, store, metrics."""
+    """What all spans of one run share: run id, tracer, mirror, store, metrics, gate."""
 
     def __init__(
         self,
@@ -200,6 +246,7 @@ class RunTrace:
         sink: SpanSink,
         store: StatusStore,
         metrics: Metrics,
+        privacy: Privacy,
         guard: Guard,
     ) -> None:
         self.run_id = run_id
@@ -207,6 +254,7 @@ class RunTrace:
         self.sink = sink
         self.store = store
         self.metrics = metrics
+        self.privacy = privacy
         self.guard = guard
         self._described: dict[str, None] = {}
 
@@ -303,19 +351,12 @@ class RunTrace:
 
 def add_context(span: OpenSpan, context: Mapping[str, Scalar]) -> None:
     """Add a user's context to a step: numbers travel, text stays in the local record alone."""
-    numbers: Attributes = {}
-    texts: dict[str, Scalar] = {}
-    for name, value in context.items():
-        if isinstance(value, str):
-            texts[key.STEP_CONTEXT_PREFIX + name] = value
-        else:
-            numbers[key.STEP_CONTEXT_PREFIX + name] = value
-    if numbers:
-        span.attributes = {**span.attributes, **numbers}
-        with span.trace.guard:
-            span.span.set_attributes(numbers)
-    if texts:
-        span.local = {**(span.local or {}), **texts}
+    if not context:
+        return
+    added: Attributes = {key.STEP_CONTEXT_PREFIX + name: context[name] for name in context}
+    span.attributes = {**span.attributes, **added}
+    with span.trace.guard:
+        span.span.set_attributes(span.trace.privacy.admit(added))
 
 
 @contextmanager
@@ -326,22 +367,24 @@ def step_span(step: str) -> Iterator[None]:
         step: A short fixed word, such as `fit`: it becomes part of the span's name.
     """
     owner = _current(context_api.get_current())
-    if owner is None or key.MODULE_NAME not in owner.attributes:
+    span = None
+    if owner is not None and key.MODULE_NAME in owner.attributes:
+        with owner.trace.guard:
+            span = owner.trace.start_step(
+                str(owner.attributes[key.MODULE_NAME]),
+                str(owner.attributes[key.EXPERIMENT_NAME]),
+                str(owner.attributes[key.EXPERIMENT_PATH]),
+                step,
+                {},
+                source="step",
+            ).enter()
+    if span is None:
         yield
         return
-    span = owner.trace.start_step(
-        str(owner.attributes[key.MODULE_NAME]),
-        str(owner.attributes[key.EXPERIMENT_NAME]),
-        str(owner.attributes[key.EXPERIMENT_PATH]),
-        step,
-        {},
-        source="step",
-    )
-    span.enter()
     try:
         yield
     except BaseException as error:
-        span.end({key.ERROR_TYPE: error_type(error)}, error_type(error))
+        span.fail(error)
         raise
     span.end({})
 
