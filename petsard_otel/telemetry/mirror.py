@@ -47,8 +47,7 @@ class StatusSpanProcessor(SpanProcessor):
     def settle(self, span: OpenSpan) -> None:
         """Mirror an ended span that never came: put its attributes into one that did end."""
         if span.identity.span_id in self._expected:
-            with span.trace.guard:
-                self.on_end(_readable(span))
+            self.on_end(_readable(span))
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Do nothing: a span becomes a record when it ends."""

@@ -196,21 +196,21 @@ class OpenSpan:
         self.attributes = {**started, **attributes}
         self.is_error = error_type is not None
         trace, span = self.trace, self.span
-        trace.sink.expect(self)
+        is_ours = self.is_of_this_process
         with trace.guard:
-            if self.is_of_this_process:
-                try:
-                    if span.is_recording():
-                        added = attributes if shown is None else shown
-                        added = trace.privacy.admit(
-                            {name: added[name] for name in added if name not in started}
-                        )
-                        span.set_attributes(added)
-                        if self.is_error:
-                            span.set_status(StatusCode.ERROR)
-                finally:
+            try:
+                trace.sink.expect(self)
+                if is_ours and span.is_recording():
+                    added = attributes if shown is None else shown
+                    added = {name: added[name] for name in added if name not in started}
+                    span.set_attributes(trace.privacy.admit(added))
+                    if self.is_error:
+                        span.set_status(StatusCode.ERROR)
+            finally:
+                if is_ours:
                     span.end(self.end_time_ns)
-        trace.sink.settle(self)
+        with trace.guard:
+            trace.sink.settle(self)
 
     def fail(self, error: BaseException, attributes: Attributes | None = None) -> None:
         """End the span as one that an exception ended."""
