@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import petsard_otel
-from petsard_otel import Config, Status, attributes
+from petsard_otel import Config, Status, attributes, settings
 from petsard_otel.config import MODULES
 
 from .conftest import Pipeline
@@ -51,8 +51,15 @@ def test_every_attribute_and_metric_is_documented(key: str) -> None:
 
 def test_every_attribute_that_is_documented_exists() -> None:
     """The README promises no key that is never set."""
-    promised = set(re.findall(r"^\| `((?:petsard|error)\.[a-z_.]+)", README, re.MULTILINE))
+    promised = set(re.findall(r"^\| `((?:petsard|error|exception)\.[a-z_.]+)", README, re.MULTILINE))
     assert promised == set(KEYS.values())
+
+
+def test_every_variable_is_documented() -> None:
+    """The README's table has every variable that is read, and no other."""
+    read = {v for v in vars(settings).values() if str(v).startswith("PETSARD_OTEL_")}
+    assert set(re.findall(r"^\| `(PETSARD_OTEL_[A-Z_]+)`", README, re.MULTILINE)) == read
+    assert len(read) == 6
 
 
 @pytest.mark.parametrize("name", petsard_otel.__all__)
