@@ -1,4 +1,4 @@
-"""PETsARD's `Executor:` section: where the `PETsARD` logger's records go during a run.
+"""Where the `PETsARD` logger's records go during a run: PETsARD's `Executor:` section, and others.
 
 That logger alone is touched, and given back at the end as it was found.
 """
@@ -70,8 +70,10 @@ class LogOptions:
 
 _run: ContextVar[object] = ContextVar("petsard-otel-log-of-run", default=None)
 _lock = threading.Lock()
-_levels: dict[object, int] = {}
-_former_level = logging.NOTSET
+_relay: _Relay | None = None
+
+_HIDDEN = -sys.maxsize
+"""A level below that of any handler."""
 
 
 @contextmanager
@@ -84,40 +86,144 @@ def petsard_log(options: LogOptions | None) -> Iterator[None]:
     if options is None:
         yield
         return
-    logger = logging.getLogger("PETsARD")
     run = object()
     handlers = _handlers(options)
     for handler in handlers:
         handler.setLevel(options.log_level)
         handler.addFilter(lambda _: _run.get() in (None, run))
-        logger.addHandler(handler)
-    _begin(logger, run, logging.getLevelName(options.log_level))
     token = _run.set(run)
     try:
-        yield
+        with _fed(_Listeners(handlers, is_a_log=True)):
+            yield
     finally:
         _run.reset(token)
-        _end(logger, run)
         for handler in handlers:
-            logger.removeHandler(handler)
             handler.close()
 
 
-def _begin(logger: logging.Logger, run: object, level: int) -> None:
-    """Let the logger pass what any run wants; the first of them notes the host's own level."""
-    global _former_level  # noqa: PLW0603  the host has one logger of this name
-    with _lock:
-        if not _levels:
-            _former_level = logger.level
-        _levels[run] = level
-        logger.setLevel(min(_levels.values()))
+@contextmanager
+def overheard(handler: logging.Handler) -> Iterator[None]:
+    """Hand the `PETsARD` logger's records to one more handler, unseen by the host.
+
+    Its level says which records it wants; whose, it has to find out itself.
+    """
+    try:
+        with _fed(_Listeners([handler], is_a_log=False)):
+            yield
+    finally:
+        handler.close()
 
 
-def _end(logger: logging.Logger, run: object) -> None:
-    """Let the logger pass what the other runs want; the last one gives the host's level back."""
+class _Listeners:
+    """The handlers of one run; `is_a_log` where they are what the user reads the log in."""
+
+    def __init__(self, handlers: list[logging.Handler], *, is_a_log: bool) -> None:
+        self.handlers = handlers
+        self.is_a_log = is_a_log
+        self.level = min(handler.level for handler in handlers)
+
+
+@contextmanager
+def _fed(listeners: _Listeners) -> Iterator[None]:
+    """Have the relay hand records on; the first run installs it, the last removes it."""
+    global _relay  # noqa: PLW0603  the host has one logger of this name
     with _lock:
-        del _levels[run]
-        logger.setLevel(min(_levels.values(), default=_former_level))
+        if _relay is None:
+            _relay = _Relay(logging.getLogger("PETsARD"))
+        relay = _relay
+        relay.serve((*relay.listeners, listeners))
+    try:
+        yield
+    finally:
+        with _lock:
+            relay.serve(tuple(each for each in relay.listeners if each is not listeners))
+            if not relay.listeners:
+                relay.remove()
+                _relay = None
+
+
+class _Relay(logging.Handler):
+    """Stands before the host's handlers on the `PETsARD` logger while a run wants its records.
+
+    The logger passes what the runs want, and the relay hands it to their handlers. The host's
+    handlers, up to the root's, are given the records that they would have without any run; only
+    one on a child of this logger, which comes before us, may see more.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self.listeners: tuple[_Listeners, ...] = ()
+        self._logger = logger
+        self._former_level = self._given_level = logger.level
+        # A new list, since another thread may be on its way through the old one.
+        logger.handlers = [self, *logger.handlers]
+
+    def serve(self, listeners: tuple[_Listeners, ...]) -> None:
+        """Hand records to these from now on, and lower the logger's level as far as they want."""
+        self.listeners = listeners
+        level = self._level_of_host()
+        wanted = min((each.level for each in listeners), default=sys.maxsize)
+        given = wanted if wanted < self._threshold() else level
+        if self._logger.level != given:
+            self._logger.setLevel(given)
+        self._former_level, self._given_level = level, given
+
+    def remove(self) -> None:
+        """Leave the logger, which by now has the host's level."""
+        self._logger.handlers = [each for each in self._logger.handlers if each is not self]
+        self.close()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Hand a record on, and see to it that the host's handlers see no more than ever.
+
+        Takes no lock: each handler has its own.
+        """
+        is_for_host = record.levelno >= self._threshold() or self._is_of_own_level(record)
+        listeners = self.listeners
+        for each in listeners:
+            for handler in each.handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+        if not is_for_host:
+            # It was made for us; every handler that comes after looks at its level once more.
+            record.levelno = _HIDDEN
+        elif not any(each.is_a_log for each in listeners) and not self._is_handled(record):
+            # Python writes warnings that no handler takes to stderr, and would count us as one.
+            last = logging.lastResort
+            if last is not None and record.levelno >= last.level:
+                last.handle(record)
+        return True
+
+    def _level_of_host(self) -> int:
+        """Return the level that the host gave the logger, which it may do at any time."""
+        is_ours = self._logger.level == self._given_level
+        return self._former_level if is_ours else self._logger.level
+
+    def _threshold(self) -> int:
+        """Return the level from which on the logger would pass records without any run."""
+        parent = self._logger.parent
+        return self._level_of_host() or (0 if parent is None else parent.getEffectiveLevel())
+
+    def _is_of_own_level(self, record: logging.LogRecord) -> bool:
+        """Tell whether a child of the logger made the record at a level of its own."""
+        for logger in self._way(record):
+            if logger is self._logger or logger.level:
+                return logger is not self._logger
+        return False
+
+    def _is_handled(self, record: logging.LogRecord) -> bool:
+        """Tell whether the host has a handler on the record's way."""
+        return any(each is not self for logger in self._way(record) for each in logger.handlers)
+
+    def _way(self, record: logging.LogRecord) -> Iterator[logging.Logger]:
+        """Yield the loggers that a record passes, beginning with the one that it was made on."""
+        made_on = self._logger.manager.loggerDict.get(record.name)
+        logger: logging.Logger | None = self._logger
+        if isinstance(made_on, logging.Logger):
+            logger = made_on
+        while logger is not None:
+            yield logger
+            logger = logger.parent if logger.propagate else None
 
 
 def _handlers(options: LogOptions) -> list[logging.Handler]:
