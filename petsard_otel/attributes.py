@@ -6,7 +6,7 @@ SCOPE_NAME = "petsard_otel"
 """Name of the instrumentation scope of every span and metric of ours."""
 
 RUN_ID = "petsard.run.id"
-"""On every span: which run it belongs to, 32 hexadecimal digits."""
+"""On every span and log record: which run it belongs to, 32 hexadecimal digits."""
 
 RUN_NAME = "petsard.run.name"
 """On the run span: the stem of the configuration's file, where there is one."""
@@ -124,6 +124,12 @@ ERROR_TYPE = "error.type"
 
 EXCEPTION_MESSAGE = "exception.message"
 """On any span, only where PETSARD_OTEL_CAPTURE_EXCEPTION_MESSAGES=true: what the exception says."""
+
+CODE_FUNCTION_NAME = "code.function.name"
+"""On log records: the function that made it, without its file."""
+
+CODE_LINE_NUMBER = "code.line.number"
+"""On log records: the line that made it."""
 
 METRIC_MODULE_DURATION = "petsard.module.duration"
 """Histogram, seconds: how long module executions took."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from opentelemetry import trace
 
@@ -15,45 +13,49 @@ from petsard_otel.telemetry.setup import configure
 
 if TYPE_CHECKING:
     from petsard_otel.cli.notices import Notices
-    from petsard_otel.telemetry.setup import Configuration, Delivery
+    from petsard_otel.telemetry.setup import Configuration
 
 VARIABLES = (
     "OTEL_TRACES_EXPORTER",
+    "OTEL_METRICS_EXPORTER",
+    "OTEL_LOGS_EXPORTER",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
 )
-"""Environment variables each of which says that spans are to be sent, or that they are not."""
+"""Environment variables each of which says that something is to be sent, or that it is not."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """The sending of one command's spans."""
+    """The sending of one command's telemetry."""
 
     configuration: Configuration
-    delivery: Delivery
 
     def finish(self, trace_id: str | None, notices: Notices, *, is_quiet: bool) -> None:
-        """Send what is left, and say how many spans arrived where; nothing where none was made."""
+        """Send what is left, and say what arrived where; nothing where nothing was recorded."""
         self.configuration.shutdown()
+        delivery = self.configuration.delivery
         if trace_id is None:
             return
-        expected, delivered = self.delivery.sampled, self.delivery.delivered
-        where = f"{_without_password(self.delivery.endpoint)} (trace {trace_id})"
-        if delivered < expected:
-            problem = (
-                f"only {delivered} of {expected} spans reached the collector at {where}"
-                if delivered
-                else f"the collector at {where} could not be reached, no span was delivered"
+        note = f" (trace {trace_id})"
+        lack = self.configuration.report.sentence(note)
+        if lack is not None:
+            notices.warning(lack)
+        elif is_quiet or delivery is None:
+            return
+        elif delivery.delivered:
+            notices.info(f"{delivery.delivered} spans sent to {delivery.endpoint}{note}")
+        else:
+            notices.info(
+                f"no span sent to {delivery.endpoint}{note}: "
+                "the OTEL_* variables leave this run out"
             )
-            notices.warning(f"{problem}; the results are not affected")
-        elif not is_quiet and delivered:
-            notices.info(f"{delivered} spans sent to {where}")
-        elif not is_quiet:
-            notices.info(f"no span sent to {where}: the OTEL_* variables leave this run out")
 
 
 def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
-    """Have spans sent to an endpoint, else where the environment says; None where it does not.
+    """Have telemetry sent to an endpoint, else where the environment says; None where nowhere.
 
     Where somebody has set a provider up already, as `opentelemetry-instrument` does, and no
     endpoint is given, that one is used and nothing is done here.
@@ -70,27 +72,7 @@ def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
             return None
         if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             return None
-    _silence_exporters()
-    try:
-        configuration = configure(endpoint, protocol=protocol)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"the OTEL_* variables cannot be used: {error}") from None
-    if configuration.delivery is None:
-        return None
-    return Export(configuration, configuration.delivery)
-
-
-def _silence_exporters() -> None:
-    """Keep the exporters' errors and tracebacks off the terminal, for as long as this process is.
-
-    They are logged from threads, at any time until its end; our one line stands for them.
-    """
-    logger = logging.getLogger("opentelemetry")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+    configuration = configure(endpoint, protocol=protocol)
+    # One line at the end says it all.
+    configuration.report.claim()
+    return Export(configuration)

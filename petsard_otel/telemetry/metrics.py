@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from petsard_otel import attributes as key
+from petsard_otel.settings import Settings
 from petsard_otel.telemetry.identity import SCHEMA_URL
+from petsard_otel.telemetry.privacy import Privacy
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
+
+    from petsard_otel.telemetry.encoding import Attributes
 
 DURATION_BOUNDARIES = [
     0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 43200,
@@ -26,6 +31,8 @@ class Metrics:
     """The instruments of one meter provider. Thread-safe, as the provider's instruments are."""
 
     def __init__(self, provider: MeterProvider) -> None:
+        # One gate for all runs, the strictest: what a run may opt into is never on a metric.
+        self._admit = Privacy(Settings()).admit
         meter = provider.get_meter(key.SCOPE_NAME, __version__, SCHEMA_URL)
         self._module_duration = meter.create_histogram(
             key.METRIC_MODULE_DURATION,
@@ -64,32 +71,61 @@ class Metrics:
         rows: int | None,
         has_changed_schema: bool,
         error_type: str | None,
+        context: Context | None = None,
     ) -> None:
-        """Record one module execution, while its span is the current one, for exemplars."""
-        attributes = {
-            key.MODULE_NAME: module,
-            key.EXPERIMENT_NAME: experiment,
-            key.ENGINE: engine,
-        }
+        """Record one module execution.
+
+        Args:
+            module: The module.
+            experiment: The experiment, without a Splitter's suffix: each name is a time series.
+            engine: Whose module it was.
+            duration_seconds: How long it took.
+            rows: The size of the table that it made, where it made one.
+            has_changed_schema: Whether its output had another schema than its input.
+            error_type: The class of the exception that ended it.
+            context: Where its span is the current one, for exemplars; else the current context.
+        """
+        attributes = self._admit(
+            {key.MODULE_NAME: module, key.EXPERIMENT_NAME: experiment, key.ENGINE: engine}
+        )
         if has_changed_schema:
-            self._schema_changes.add(1, attributes)
+            self._schema_changes.add(1, attributes, context)
         if rows is not None:
-            self._module_rows.record(rows, attributes)
-        if error_type is not None:
-            attributes[key.ERROR_TYPE] = error_type
-        self._module_duration.record(duration_seconds, attributes)
+            self._module_rows.record(rows, attributes, context)
+        self._module_duration.record(
+            duration_seconds, self._with_error(attributes, error_type), context
+        )
 
     def run_started(self, engine: str) -> None:
-        """Count a run as under way."""
-        self._run_active.add(1, {key.ENGINE: engine})
+        """Count a run as under way; `run_ended` takes it back."""
+        self._run_active.add(1, self._admit({key.ENGINE: engine}))
 
-    def run_ended(self, engine: str, duration_seconds: float, error_type: str | None) -> None:
-        """Record a run, which is no longer under way."""
-        self._run_active.add(-1, {key.ENGINE: engine})
-        attributes = {key.ENGINE: engine}
-        if error_type is not None:
-            attributes[key.ERROR_TYPE] = error_type
-        self._run_duration.record(duration_seconds, attributes)
+    def run_ended(
+        self,
+        engine: str,
+        duration_seconds: float | None,
+        error_type: str | None,
+        context: Context | None = None,
+    ) -> None:
+        """Count a run that `run_started` counted as over.
+
+        Args:
+            engine: The same as at its start.
+            duration_seconds: How long it took; None where that is not known, or not ours to say.
+            error_type: The class of the exception that ended it.
+            context: Where its span is the current one, for exemplars; else the current context.
+        """
+        attributes = self._admit({key.ENGINE: engine})
+        self._run_active.add(-1, attributes, context)
+        if duration_seconds is not None:
+            self._run_duration.record(
+                duration_seconds, self._with_error(attributes, error_type), context
+            )
+
+    def _with_error(self, attributes: Attributes, error_type: str | None) -> Attributes:
+        if error_type is None:
+            return attributes
+        return self._admit({**attributes, key.ERROR_TYPE: error_type})
 
 
 _lock = threading.Lock()
@@ -97,7 +133,7 @@ _of_provider: WeakKeyDictionary[MeterProvider, Metrics] = WeakKeyDictionary()
 
 
 def metrics_of(provider: MeterProvider) -> Metrics:
-    """Return the provider's instruments, made once: a second set would be a conflict."""
+    """Return the provider's instruments, made once: that takes longer than recording a module."""
     with _lock:
         found = _of_provider.get(provider)
         if found is None:

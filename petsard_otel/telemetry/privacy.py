@@ -94,6 +94,8 @@ ALLOWED: Mapping[str, Rule] = {
     key.SCHEMA_PARTS: _COUNT,
     key.SCHEMA_JSON: _TEXT,
     key.ERROR_TYPE: _TEXT,
+    key.CODE_FUNCTION_NAME: _TEXT,
+    key.CODE_LINE_NUMBER: _COUNT,
     key.EXCEPTION_MESSAGE: Rule(PrivacyClass.MESSAGE, frozenset({str})),
 }
 """Every key that may be on a span, a metric or a log record of ours."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import Link
@@ -23,8 +23,9 @@ from petsard_otel.settings import MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded
 from petsard_otel.telemetry.encoding import encode, encode_diff
 from petsard_otel.telemetry.guard import Guard
+from petsard_otel.telemetry.log_export import exported_logs
 from petsard_otel.telemetry.privacy import Privacy, settings_of_environment
-from petsard_otel.telemetry.setup import instruments
+from petsard_otel.telemetry.setup import instruments, logger_provider_in_force
 from petsard_otel.telemetry.spans import (
     OpenSpan,
     RunTrace,
@@ -36,6 +37,7 @@ from petsard_otel.telemetry.statistics import statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     import pandas as pd
     from opentelemetry.metrics import MeterProvider
@@ -96,14 +98,14 @@ class Recorder:
     def trace(self) -> RunTrace:
         """What the run's spans share; the provider in force is looked up for the first of them."""
         if self._trace is None:
-            found = instruments(*self._providers, self.guard)
+            found = instruments(*self._providers, self.guard, self._settings)
             self._trace = RunTrace(
                 self.run_id,
                 found.tracer,
                 found.mirror,
                 self._store,
                 found.metrics,
-                Privacy(self._settings),
+                Privacy(found.settings),
                 self.guard,
             )
         return self._trace
@@ -113,20 +115,47 @@ class Recorder:
         """Hold the run's span open around the module executions."""
         self.engine = engine
         span = None
-        with self.guard:
-            span = self.trace.start_run().enter()
-        with self.guard:
-            self.trace.metrics.run_started(engine)
+        is_counted = False
         failure: BaseException | None = None
         try:
-            yield
+            with self.guard:
+                span = self.trace.start_run().enter()
+            with self.guard:
+                self.trace.metrics.run_started(engine)
+                is_counted = True
+            with self._exported_logs(config):
+                yield
         except BaseException as error:
             failure = error
             raise
         finally:
-            with self.guard:
+            try:
+                with self.guard:
+                    if span is not None:
+                        self._end_run(span, config, failure)
+            finally:
                 if span is not None:
-                    self._end_run(span, config, failure)
+                    # Also where an interrupt kept it from ending.
+                    span.leave()
+                with self.guard:
+                    if is_counted:
+                        self._measure_run(span, failure)
+
+    def _exported_logs(self, config: Config) -> AbstractContextManager[None]:
+        """Export the run's log records, where that was opted into."""
+        with self.guard:
+            provider = logger_provider_in_force(self._settings)
+            level = config.executor.get("log_level", "INFO")
+            return exported_logs(provider, self.trace, level)
+        return nullcontext()
+
+    def _measure_run(self, span: OpenSpan | None, failure: BaseException | None) -> None:
+        """Count the run as over; how long it took is for the process to say that began it."""
+        kind = None if failure is None else error_type(failure)
+        if span is None or not span.is_of_this_process:
+            self.trace.metrics.run_ended(self.engine, None, kind)
+        else:
+            self.trace.metrics.run_ended(self.engine, span.duration_seconds, kind, span.context)
 
     def _end_run(self, span: OpenSpan, config: Config, failure: BaseException | None) -> None:
         kind = None if failure is None else error_type(failure)
@@ -147,8 +176,6 @@ class Recorder:
         with self.guard:
             found.update(self.trace.privacy.message(failure))
         span.end(found, kind)
-        with self.guard:
-            self.trace.metrics.run_ended(self.engine, span.duration_seconds, kind)
 
     def start_module(
         self, module: str, experiment: str, path: str, upstream: str | None
@@ -248,6 +275,7 @@ class Recorder:
             rows=rows if isinstance(rows, int) else None,
             has_changed_schema=has_changed,
             error_type=kind,
+            context=span.context,
         )
 
     def _record(

@@ -11,26 +11,16 @@ import atexit
 import logging
 import os
 import threading
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from opentelemetry import _logs as logs_api
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.environment_variables import (
-    OTEL_EXPORTER_OTLP_ENDPOINT,
-    OTEL_EXPORTER_OTLP_PROTOCOL,
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
-)
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import (
-    BatchSpanProcessor,
-    SpanExporter,
-    SpanExportResult,
-)
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
@@ -42,26 +32,28 @@ from opentelemetry.sdk.trace.sampling import (
 
 from petsard_otel.attributes import SCOPE_NAME
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.settings import (
-    EXPORT_QUEUE_SIZE,
-    EXPORT_TIMEOUT_SECONDS,
-    SHUTDOWN_SECONDS,
-)
+from petsard_otel.settings import LOGS, SHUTDOWN_SECONDS, Settings
+from petsard_otel.telemetry.delivery import Report
+from petsard_otel.telemetry.environment import check_resource_attributes, read
 from petsard_otel.telemetry.identity import SCHEMA_URL, new_span_id, new_trace_id
 from petsard_otel.telemetry.metrics import Metrics, metrics_of
 from petsard_otel.telemetry.mirror import StatusSpanProcessor, mirror_of
+from petsard_otel.telemetry.targets import GRPC, HTTP, route_of
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
+    from opentelemetry._logs import LoggerProvider as AnyLoggerProvider
+    from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Tracer
 
+    from petsard_otel.telemetry.delivery import Delivery
     from petsard_otel.telemetry.guard import Guard
 
-OTEL_TRACES_EXPORTER = "OTEL_TRACES_EXPORTER"
-OTEL_METRICS_EXPORTER = "OTEL_METRICS_EXPORTER"
+COST_SECONDS = 1.75
+"""What sending may cost a process that nobody answers, from the imports to the last word."""
 
 _logger = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -76,16 +68,19 @@ class Instruments:
     tracer: Tracer
     mirror: StatusSpanProcessor
     metrics: Metrics
+    settings: Settings
 
 
 def instruments(
     tracer_provider: trace_api.TracerProvider | None,
     meter_provider: metrics_api.MeterProvider | None,
     guard: Guard,
+    settings: Settings | None = None,
 ) -> Instruments:
     """Resolve the providers in force now, and make a tracer and instruments of them.
 
-    A provider that fails is treated as one that records nothing.
+    A provider that fails is treated as one that records nothing. The settings are those of
+    `configure()`, where it was called, else the ones handed over.
     """
     tracer: Tracer = trace_api.NoOpTracer()
     mirror = StatusSpanProcessor()
@@ -98,7 +93,24 @@ def instruments(
         metrics = metrics_of(meter_provider or _meters_in_force())
     if metrics is None:
         metrics = Metrics(metrics_api.NoOpMeterProvider())
-    return Instruments(tracer, mirror, metrics)
+    return Instruments(tracer, mirror, metrics, settings_in_force(settings or Settings()))
+
+
+def settings_in_force(settings: Settings) -> Settings:
+    """Return the settings of `configure()`, where it was called, else the ones given."""
+    return settings if _configured is None else _configured.settings
+
+
+def logger_provider_in_force(settings: Settings) -> AnyLoggerProvider | None:
+    """Return where log records go: where `configure()` says, else to the global provider.
+
+    None where nobody asked for logs.
+    """
+    if _configured is not None and _configured.logger_provider is not None:
+        return _configured.logger_provider
+    if not settings_in_force(settings).logs:
+        return None
+    return logs_api.get_logger_provider()
 
 
 def _meters_in_force() -> metrics_api.MeterProvider:
@@ -160,22 +172,46 @@ class _SystemIds(IdGenerator):
 
 
 class Configuration:
-    """What `configure()` built: a tracer provider, a meter provider and the way to end both."""
+    """What `configure()` built: the providers of each signal and the way to end them.
+
+    Attributes:
+        settings: What may leave the process.
+        tracer_provider: Records everything, exports what is sampled.
+        meter_provider: Records nothing where metrics are not exported.
+        logger_provider: None where logs are not exported.
+        report: Says what did not arrive.
+    """
 
     def __init__(
         self,
+        settings: Settings,
         tracer_provider: TracerProvider,
         meter_provider: metrics_api.MeterProvider,
-        delivery: Delivery | None,
+        logger_provider: LoggerProvider | None,
+        report: Report,
+        setup_seconds: float,
     ) -> None:
+        self.settings = settings
         self.tracer_provider = tracer_provider
         self.meter_provider = meter_provider
-        self.delivery = delivery
+        self.logger_provider = logger_provider
+        self.report = report
+        self._last_seconds = min(SHUTDOWN_SECONDS, max(COST_SECONDS - setup_seconds, 0.5))
         self._is_shut_down = False
         atexit.register(self.shutdown)
 
-    def shutdown(self, timeout_seconds: float = SHUTDOWN_SECONDS) -> None:
-        """Send what is left, for at most about `timeout_seconds`. Later calls do nothing."""
+    @property
+    def delivery(self) -> Delivery[ReadableSpan] | None:
+        """How many spans ought to arrive, and how many did; None where none are sent."""
+        return self.report.delivery_of("traces")
+
+    def shutdown(self, timeout_seconds: float | None = None) -> None:
+        """Send what is left. Later calls do nothing.
+
+        Args:
+            timeout_seconds: How long that may take. Without it so long that a process has spent
+                less than two seconds on sending in all.
+        """
         global _configured  # noqa: PLW0603  what is shut down is no longer in force
         with _lock:
             if self._is_shut_down:
@@ -184,58 +220,14 @@ class Configuration:
             if _configured is self:
                 _configured = None
         atexit.unregister(self.shutdown)
-        # The exporters' own shutdown waits for their retries, half a minute at worst, so the
-        # waiting is done by a thread that the process does not wait for.
-        worker = threading.Thread(target=self._shutdown_all, daemon=True)
-        worker.start()
-        worker.join(timeout_seconds)
-        if worker.is_alive() and self.delivery is not None:
-            self.delivery.shutdown()
-
-    def _shutdown_all(self) -> None:
-        self.tracer_provider.shutdown()
+        endings: list[Callable[[], object]] = [self.tracer_provider.shutdown]
         if isinstance(self.meter_provider, MeterProvider):
-            self.meter_provider.shutdown()
-
-
-class Delivery(SpanExporter):
-    """Wraps an exporter, and keeps count of what ought to arrive, what did, and what did not."""
-
-    def __init__(self, exporter: SpanExporter, endpoint: str) -> None:
-        self.endpoint = endpoint
-        self.sampled = 0
-        self.delivered = 0
-        self.failed = 0
-        self._exporter = exporter
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Hand the spans on and count them by the outcome."""
-        result = self._exporter.export(spans)
-        if result is SpanExportResult.SUCCESS:
-            self.delivered += len(spans)
-        else:
-            self.failed += len(spans)
-        return result
-
-    def shutdown(self) -> None:
-        """Shut the wrapped exporter down, which ends its retries."""
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Flush the wrapped exporter."""
-        return self._exporter.force_flush(timeout_millis)
-
-
-class _SampledSpans(SpanProcessor):
-    """Counts the spans that ought to arrive."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Count a span, if it is to be sent."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            self._delivery.sampled += 1
+            endings.append(self.meter_provider.shutdown)
+        if self.logger_provider is not None:
+            endings.append(self.logger_provider.shutdown)
+        self.report.end_within(
+            self._last_seconds if timeout_seconds is None else timeout_seconds, endings
+        )
 
 
 def configure(
@@ -244,6 +236,9 @@ def configure(
     service_name: str | None = None,
     protocol: str | None = None,
     sample_ratio: float | None = None,
+    capture: str | None = None,
+    field_names: str | None = None,
+    logs: bool | None = None,
 ) -> Configuration:
     """Set telemetry up for runs of this process that have none.
 
@@ -253,54 +248,84 @@ def configure(
 
     Args:
         endpoint: Base URL of an OTLP receiver, such as `http://localhost:4317`. Without it the
-            standard OTEL_EXPORTER_OTLP_* and OTEL_TRACES_EXPORTER variables decide; where they
-            are silent too, nothing is exported.
+            standard OTEL_EXPORTER_OTLP_* and OTEL_*_EXPORTER variables decide, for each signal;
+            where they are silent too, nothing is exported.
         service_name: `service.name` of the resource; else OTEL_SERVICE_NAME, else `petsard`.
         protocol: `grpc` or `http/protobuf`. Without it OTEL_EXPORTER_OTLP_PROTOCOL, else
             `http/protobuf` for an endpoint on port 4318 and `grpc` for any other.
         sample_ratio: Export this share of the runs, from 0 to 1; else OTEL_TRACES_SAMPLER.
+        capture: `structure` or `statistics`; else PETSARD_OTEL_CAPTURE.
+        field_names: `plain` or `hashed`; else PETSARD_OTEL_FIELD_NAMES.
+        logs: Whether records of the `PETsARD` logger are exported; else PETSARD_OTEL_LOGS, else
+            where OTEL_LOGS_EXPORTER asks for them.
 
     Returns:
         The configuration; its `shutdown()` sends what is left. It is called at exit as well.
 
     Raises:
-        ConfigError: An argument is not usable.
+        ConfigError: An argument, or a variable, is not usable.
     """
     global _configured
-    target = _export_target(endpoint, protocol)
-    resource = Resource.create(
-        {SERVICE_NAME: service_name or os.environ.get("OTEL_SERVICE_NAME") or "petsard"}
-    )
-    provider = TracerProvider(
-        sampler=AlwaysRecordSampler(_sampler(sample_ratio)),
-        resource=resource,
+    begun = time.monotonic()
+    if protocol not in {None, GRPC, HTTP}:
+        raise ConfigError(f"protocol is grpc or http/protobuf (found {protocol!r})")
+    check_resource_attributes()
+    sampler = _sampler(sample_ratio)
+    settings = _settings(capture, field_names, logs=logs)
+    routes = {
+        signal: route_of(signal, endpoint, protocol)
+        for signal in ("traces", "metrics", *(["logs"] if settings.logs else []))
+    }
+    for signal, found in routes.items():
+        if found.left_out is not None:
+            _logger.warning("%s are sent by otlp, not by %s", signal, found.left_out)
+    tracer_provider = TracerProvider(
+        sampler=AlwaysRecordSampler(sampler),
+        resource=Resource.create(
+            {SERVICE_NAME: service_name or os.environ.get("OTEL_SERVICE_NAME") or "petsard"}
+        ),
         shutdown_on_exit=False,
         id_generator=_SystemIds(),
         span_limits=_unlimited(),
     )
-    delivery = None
-    meters: metrics_api.MeterProvider = metrics_api.NoOpMeterProvider()
-    if target is not None:
-        exporter, metric_exporter, url = _exporters(*target)
-        delivery = Delivery(exporter, url)
-        provider.add_span_processor(_SampledSpans(delivery))
-        provider.add_span_processor(BatchSpanProcessor(delivery, max_queue_size=_queue_size()))
-        if os.environ.get(OTEL_METRICS_EXPORTER, "otlp") != "none":
-            meters = MeterProvider(
-                [PeriodicExportingMetricReader(metric_exporter)],
-                resource=resource,
-                shutdown_on_exit=False,
-            )
-    former, _configured = _configured, Configuration(provider, meters, delivery)
+    report = Report()
+    meter_provider: metrics_api.MeterProvider = metrics_api.NoOpMeterProvider()
+    logger_provider = None
+    if any(route.target or route.is_printed for route in routes.values()):
+        # What sends takes a moment to import.
+        from petsard_otel.telemetry.pipelines import Pipelines
+
+        pipelines = Pipelines(routes, report)
+        pipelines.attach_to(tracer_provider)
+        meter_provider = pipelines.meter_provider(tracer_provider.resource) or meter_provider
+        logger_provider = pipelines.logger_provider(tracer_provider.resource)
+    former, _configured = (
+        _configured,
+        Configuration(
+            settings,
+            tracer_provider,
+            meter_provider,
+            logger_provider,
+            report,
+            time.monotonic() - begun,
+        ),
+    )
     if former is not None:
         former.shutdown()
         _logger.debug("configure() replaced an earlier configuration")
     return _configured
 
 
-def _queue_size() -> int | None:
-    """Return the room for spans that wait to be sent, None to leave it to the variable."""
-    return None if "OTEL_BSP_MAX_QUEUE_SIZE" in os.environ else EXPORT_QUEUE_SIZE
+def _settings(capture: str | None, field_names: str | None, *, logs: bool | None) -> Settings:
+    if logs is None and read(LOGS) is None and read("OTEL_LOGS_EXPORTER") is not None:
+        route = route_of("logs", None, None)
+        logs = route.target is not None or route.is_printed
+    try:
+        return Settings.from_environment().given(
+            capture=capture, field_names=field_names, logs=logs
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _sampler(sample_ratio: float | None) -> Sampler:
@@ -309,70 +334,3 @@ def _sampler(sample_ratio: float | None) -> Sampler:
     if not 0 <= sample_ratio <= 1:
         raise ConfigError(f"sample_ratio is a share from 0 to 1 (found {sample_ratio!r})")
     return ParentBased(ALWAYS_ON) if sample_ratio == 1 else ParentBasedTraceIdRatio(sample_ratio)
-
-
-def _export_target(endpoint: str | None, protocol: str | None) -> tuple[str | None, str] | None:
-    """Return the endpoint, None where the environment names it, and the protocol; or None."""
-    protocol = (
-        protocol
-        or os.environ.get(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL)
-        or os.environ.get(OTEL_EXPORTER_OTLP_PROTOCOL)
-    )
-    if protocol not in {None, "grpc", "http/protobuf"}:
-        raise ConfigError(f"protocol is grpc or http/protobuf (found {protocol!r})")
-    if endpoint is not None:
-        if not endpoint.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"an endpoint is a URL such as http://localhost:4317 (found {endpoint!r})"
-            )
-        port = endpoint.removesuffix("/").rpartition(":")[2].partition("/")[0]
-        return endpoint, protocol or ("http/protobuf" if port == "4318" else "grpc")
-    named = os.environ.get(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) or os.environ.get(
-        OTEL_EXPORTER_OTLP_ENDPOINT
-    )
-    chosen = os.environ.get(OTEL_TRACES_EXPORTER, "otlp" if named else "none")
-    if chosen.strip() != "otlp":
-        if chosen.strip() != "none":
-            _logger.warning("configure() sends by otlp alone, not by %s", chosen)
-        return None
-    default = "http/protobuf" if named and named.rstrip("/").endswith(":4318") else "grpc"
-    return None, protocol or default
-
-
-def _exporters(endpoint: str | None, protocol: str) -> tuple[SpanExporter, Any, str]:
-    """Make the two OTLP exporters; each reads from the environment what is not given here."""
-    common: dict[str, Any] = {"timeout": EXPORT_TIMEOUT_SECONDS}
-    shown = (
-        endpoint
-        or os.environ.get(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
-        or os.environ.get(OTEL_EXPORTER_OTLP_ENDPOINT, "http://localhost:4317")
-    )
-    if "OTEL_EXPORTER_OTLP_TIMEOUT" in os.environ:
-        common = {}
-    if protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
-            OTLPMetricExporter as GrpcMetricExporter,
-        )
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
-            OTLPSpanExporter as GrpcSpanExporter,
-        )
-
-        if endpoint is not None:
-            common["endpoint"] = endpoint
-            common["insecure"] = endpoint.startswith("http://")
-        return GrpcSpanExporter(**common), GrpcMetricExporter(**common), shown
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
-        OTLPMetricExporter as HttpMetricExporter,
-    )
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
-        OTLPSpanExporter as HttpSpanExporter,
-    )
-
-    if endpoint is None:
-        return HttpSpanExporter(**common), HttpMetricExporter(**common), shown
-    base = endpoint.removesuffix("/").removesuffix("/v1/traces")
-    return (
-        HttpSpanExporter(endpoint=f"{base}/v1/traces", **common),
-        HttpMetricExporter(endpoint=f"{base}/v1/metrics", **common),
-        shown,
-    )

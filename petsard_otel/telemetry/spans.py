@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, cast
 
 from opentelemetry import context as context_api
-from opentelemetry import propagate
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -26,6 +25,7 @@ from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_DISTINCT_SCHEMAS, MAX
 from petsard_otel.telemetry.budget import bounded, fits, split_text
 from petsard_otel.telemetry.encoding import encode
 from petsard_otel.telemetry.identity import new_span_id, new_trace_id
+from petsard_otel.telemetry.propagation import context_or_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -265,7 +265,7 @@ class RunTrace:
             "petsard run",
             {key.RUN_ID: self.run_id},
             kind=SpanKind.SERVER,
-            within=_context_or_environment(),
+            within=context_or_environment(self.guard),
         )
 
     def start_module(
@@ -414,16 +414,3 @@ def experiment_label(experiment: str) -> str:
 
 def _current(context: Context) -> OpenSpan | None:
     return cast("OpenSpan | None", context_api.get_value(_CURRENT, context))
-
-
-def _context_or_environment() -> Context:
-    """Return the current context; where it has no span, the one that the environment carries."""
-    current = context_api.get_current()
-    if trace_api.get_current_span(current).get_span_context().is_valid:
-        return current
-    carrier = {
-        name.lower(): value
-        for name, value in os.environ.items()
-        if name in {"TRACEPARENT", "TRACESTATE", "BAGGAGE"}
-    }
-    return propagate.extract(carrier, current) if carrier else current

@@ -1,0 +1,310 @@
+"""Delivery of one signal's items: cut to size, tried again, counted; and the one line if it fails.
+
+A receiver that is dead, slow or in a bad mood costs little time, no result, and one warning.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+from collections import deque
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from petsard_otel.telemetry.guard import Guard
+from petsard_otel.telemetry.problems import TIMED_OUT, TOO_LARGE, Problem, Remedy
+from petsard_otel.telemetry.quiet import Quiet
+from petsard_otel.telemetry.senders import sender_to
+from petsard_otel.telemetry.targets import GRPC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from petsard_otel.telemetry.senders import Request, Sender
+    from petsard_otel.telemetry.targets import Target
+
+T = TypeVar("T")
+
+MAX_REQUEST_BYTES = 1_000_000
+"""No request of several items is larger: a quarter of what gRPC takes by default, and within the
+mebibyte that common proxies take."""
+
+FIRST_PAUSE_SECONDS = 0.25
+"""How long to wait before the second try; before each further one twice as long."""
+
+LAST_WORDS_SECONDS = 0.1
+"""How long a call that was cut off may take to come back."""
+
+LONG_LIVED_SECONDS = 30
+"""A process that has been sending for longer hears of a failure at once, a shorter one at its end,
+when all there is to say can be said in one line."""
+
+_UNSENT = Problem("there was no time to send them all", Remedy.STOP)
+_BROKEN = Problem("they could not be put into a request", Remedy.SKIP)
+_FORKED = Problem("a forked process cannot send over gRPC, only over HTTP", Remedy.STOP)
+
+_logger = logging.getLogger(__name__)
+
+_inherited: list[Sender] = []
+"""Senders of the parent process. A child must neither use nor end what they have open."""
+
+
+class Delivery(Generic[T]):
+    """Brings items of one signal to a receiver, and keeps count. Thread-safe."""
+
+    def __init__(
+        self, target: Target, encode: Callable[[Sequence[T]], Request], report: Report
+    ) -> None:
+        self.signal = target.signal
+        self.endpoint = target.shown
+        self.is_asked_for = target.is_asked_for
+        self._target = target
+        self._encode = encode
+        self._report = report
+        self._guard = Guard()
+        self._sender = sender_to(target)
+        self._begin()
+        report.deliveries.append(self)
+
+    def _begin(self) -> None:
+        """Set to what holds before anything is sent."""
+        self.sampled = 0
+        """How many items ought to arrive."""
+        self.delivered = 0
+        self.failed = 0
+        self.problem: Problem | None = None
+        """Why the last of those that failed did."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._deadline = math.inf
+        self._is_sending = False
+        self._is_down = False
+        self._has_given_up = False
+
+    def expect(self, number: int = 1) -> None:
+        """Count items that ought to arrive."""
+        self._mind_fork()
+        with self._lock:
+            self.sampled += number
+
+    def send(self, items: Sequence[T]) -> bool:
+        """Send items in as many requests as their size asks for; tell whether all arrived.
+
+        Takes no longer than the target's timeout for each request; for all of them, once a
+        receiver has failed. Called by one thread at a time.
+        """
+        self._mind_fork()
+        waiting = deque([items])
+        has_failed = False
+        while waiting:
+            part = waiting.popleft()
+            problem: Problem | None = _BROKEN
+            with self._guard, Quiet():
+                problem = self._try(part)
+            if problem is None:
+                self._count(delivered=len(part))
+            elif problem.remedy is Remedy.SPLIT and len(part) > 1:
+                middle = len(part) // 2
+                waiting.extendleft((part[middle:], part[:middle]))
+            else:
+                has_failed = True
+                lost = len(part)
+                if problem.remedy not in {Remedy.SPLIT, Remedy.SKIP}:
+                    lost += sum(map(len, waiting))
+                    waiting.clear()
+                    self._has_given_up = self._closing.is_set()
+                self._count(failed=lost, problem=problem)
+        return not has_failed
+
+    def close_by(self, deadline: float) -> None:
+        """From now on do what can be done until then, by the monotonic clock."""
+        self._mind_fork()
+        self._deadline = deadline
+        self._closing.set()
+
+    def stop(self) -> None:
+        """End what is under way, and send no more."""
+        if self._is_sending and self.problem is None:
+            self.problem = TIMED_OUT
+        self._has_given_up = True
+        self._sender.close()
+
+    @property
+    def undelivered(self) -> int:
+        """How many of the items that ought to arrive have not."""
+        return max(self.sampled - self.delivered, 0)
+
+    def _try(self, items: Sequence[T]) -> Problem | None:
+        request = self._encode(items)
+        if len(items) > 1 and request.ByteSize() > MAX_REQUEST_BYTES:
+            return TOO_LARGE
+        begun = time.monotonic()
+        problem: Problem | None = _UNSENT
+        for tried in count():
+            deadline = min(begun + self._target.timeout_seconds, self._deadline)
+            remaining = deadline - time.monotonic()
+            if self._has_given_up or remaining <= 0:
+                break
+            self._is_sending = True
+            problem = self._sender.send(request, remaining)
+            self._is_sending = False
+            if problem is None:
+                self._is_down = False
+                break
+            pause = self._pause_before_retry(problem, tried)
+            if pause is None or time.monotonic() + pause >= min(deadline, self._deadline):
+                self._is_down = problem.remedy not in {Remedy.SPLIT, Remedy.SKIP}
+                break
+            if self._closing.is_set():
+                time.sleep(pause)
+            else:
+                self._closing.wait(pause)
+        return problem
+
+    def _pause_before_retry(self, problem: Problem, tried: int) -> float | None:
+        """Return how long to wait, None where another try is no use.
+
+        While a receiver is down, each request is tried but once.
+        """
+        if self._is_down or problem.remedy not in {Remedy.RETRY, Remedy.WAIT}:
+            return None
+        if problem.remedy is Remedy.WAIT and self._closing.is_set():
+            return None
+        if problem.retry_after_seconds is not None and (problem.retry_after_seconds or not tried):
+            return problem.retry_after_seconds
+        return float(FIRST_PAUSE_SECONDS * 2**tried)
+
+    def _count(self, delivered: int = 0, failed: int = 0, problem: Problem | None = None) -> None:
+        with self._lock:
+            self.delivered += delivered
+            self.failed += failed
+            if problem is not _UNSENT or self.problem is None:
+                self.problem = problem or self.problem
+        if problem is not None and not self._closing.is_set():
+            self._report.say_so_far()
+
+    def _mind_fork(self) -> None:
+        """In a forked process forget what the parent counted, and leave its connections alone."""
+        if self._process == os.getpid():
+            return
+        _inherited.append(self._sender)
+        self._begin()
+        if self._target.protocol == GRPC:
+            # gRPC's threads do not survive a fork, and a call without them may never return.
+            self._sender = _Refusing(_FORKED)
+        else:
+            self._sender = sender_to(self._target)
+
+
+class _Refusing:
+    """A sender that does not send."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    def send(self, request: Request, timeout_seconds: float) -> Problem | None:
+        return self._problem
+
+    def close(self) -> None:
+        pass
+
+
+class Report:
+    """The one line about what did not arrive, of all signals of a configuration."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery[Any]] = []
+        # Taking the only entry of a list needs no lock, which a fork might find held.
+        self._turns = [True]
+        self._begun = time.monotonic()
+
+    def delivery_of(self, signal: str) -> Delivery[Any] | None:
+        """Return how a signal fares; None where it is not sent."""
+        return next((found for found in self.deliveries if found.signal == signal), None)
+
+    def end_within(self, timeout_seconds: float, endings: Sequence[Callable[[], object]]) -> None:
+        """Call what ends the providers, all at once, and come back in time whatever they do."""
+        end = time.monotonic() + timeout_seconds
+        deadline = end - min(LAST_WORDS_SECONDS, timeout_seconds / 2)
+        for delivery in self.deliveries:
+            delivery.close_by(deadline)
+        threads = [threading.Thread(target=_end, args=(call,), daemon=True) for call in endings]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        for delivery in self.deliveries:
+            delivery.stop()
+        for thread in threads:
+            thread.join(max(end - time.monotonic(), 0))
+        self.say_at_end()
+
+    def claim(self) -> None:
+        """Leave it to the caller to say `sentence()`."""
+        self._turns.clear()
+
+    def say_so_far(self) -> None:
+        """Log the line while a process runs on, unless it has been said."""
+        if time.monotonic() - self._begun < LONG_LIVED_SECONDS:
+            return
+        text = self.sentence(so_far=True)
+        if text is not None and self._is_first():
+            _logger.warning("%s", text)
+
+    def say_at_end(self) -> None:
+        """Log the line when no more will be sent, unless it has been said."""
+        text = self.sentence()
+        if text is not None and self._is_first():
+            _logger.warning("%s", text)
+
+    def sentence(self, note: str = "", *, so_far: bool = False) -> str | None:
+        """Say what arrived of what was expected, where, and why no more; None where all did.
+
+        Args:
+            note: Put after the endpoint.
+            so_far: Judge by what has been tried, not by what was expected.
+        """
+        lacking = [
+            (found, part) for found in self.deliveries if (part := _lack(found, so_far=so_far))
+        ]
+        if not lacking:
+            return None
+        parts = [part for _, part in lacking]
+        what = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+        first = lacking[0][0]
+        problem = first.problem or _UNSENT
+        return (
+            f"{'so far ' if so_far else ''}{what} reached the collector at {first.endpoint}{note}: "
+            f"{problem.text}; the results are not affected"
+        )
+
+    def _is_first(self) -> bool:
+        try:
+            return self._turns.pop()
+        except IndexError:
+            return False
+
+
+def _lack(delivery: Delivery[Any], *, so_far: bool) -> str | None:
+    """Say how much of a signal is missing."""
+    expected = delivery.delivered + delivery.failed if so_far else delivery.sampled
+    if delivery.delivered >= expected:
+        return None
+    if delivery.problem is not None and delivery.problem.is_unserved and not delivery.is_asked_for:
+        _logger.debug("%s takes no %s", delivery.endpoint, delivery.signal)
+        return None
+    if delivery.signal == "metrics":
+        return "not all metrics" if delivery.delivered else "no metrics"
+    noun = "spans" if delivery.signal == "traces" else "log records"
+    if not delivery.delivered:
+        return f"none of {expected} {noun}"
+    return f"only {delivery.delivered} of {expected} {noun}"
+
+
+def _end(ending: Callable[[], object]) -> None:
+    with Guard(), Quiet():
+        ending()

@@ -1,0 +1,104 @@
+"""Reading OTEL_* variables. A value that cannot be used is a `ConfigError` that names its variable.
+
+The SDK warns of such values and takes its defaults, so that what was asked for quietly is not done.
+Imports no OpenTelemetry.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import unquote
+
+from petsard_otel.exceptions import ConfigError
+
+Setting: TypeAlias = tuple[str, "str | None"]
+"""A variable and its value."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def read(variable: str) -> str | None:
+    """Return a variable's value; an empty one is one that is not set."""
+    return os.environ.get(variable, "").strip() or None
+
+
+def setting(signal: str, what: str) -> Setting:
+    """Return the OTEL_EXPORTER_OTLP_* variable in force: the signal's own, else that of all."""
+    own, common = f"OTEL_EXPORTER_OTLP_{signal.upper()}_{what}", f"OTEL_EXPORTER_OTLP_{what}"
+    found = read(own)
+    return (own, found) if found is not None else (common, read(common))
+
+
+def choice(found: Setting, choices: tuple[str, ...]) -> str | None:
+    """Check that a value is one of several words, in any case."""
+    variable, value = found
+    if value is not None and value.lower() not in choices:
+        listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise ConfigError(f"{variable} is {listed} (found {value!r})")
+    return None if value is None else value.lower()
+
+
+def number(found: Setting, unit: str) -> float | None:
+    """Check that a value is a number above 0."""
+    variable, value = found
+    if value is None:
+        return None
+    try:
+        parsed = float(value)
+    except ValueError:
+        parsed = math.nan
+    if not 0 < parsed < math.inf:
+        raise ConfigError(f"{variable} is a number of {unit} above 0 (found {value!r})")
+    return parsed
+
+
+def whole_number(variable: str) -> int | None:
+    """Check that a variable is a whole number above 0."""
+    value = read(variable)
+    if value is not None and (not value.isdecimal() or int(value) == 0):
+        raise ConfigError(f"{variable} is a whole number above 0 (found {value!r})")
+    return None if value is None else int(value)
+
+
+def existing_file(found: Setting) -> str | None:
+    """Check that a value is the path of a file."""
+    variable, value = found
+    if value is not None and not Path(value).is_file():
+        raise ConfigError(f"{variable} is the path of a file, and there is none at {value!r}")
+    return value
+
+
+def headers(found: Setting) -> tuple[tuple[str, str], ...]:
+    """Check and read headers, `name=value,name=value`, URL-encoded where need be.
+
+    An error never quotes a value: it is likely to be a password.
+    """
+    variable, value = found
+    entries = {}
+    for entry in (value or "").split(","):
+        if not entry.strip():
+            continue
+        name, _, text = (part.strip() for part in entry.partition("="))
+        # As other SDKs do: what holds a space was not encoded, so there is nothing to decode.
+        text = text if " " in text else unquote(text)
+        name = unquote(name).lower()
+        if not _HEADER_NAME.fullmatch(name) or "=" not in entry:
+            raise ConfigError(f"{variable} is a list of name=value, and one entry has no such form")
+        if not (text.isascii() and text.isprintable()):
+            raise ConfigError(f"{variable} has a value for {name!r} that no header can have")
+        entries[name] = text
+    return tuple(entries.items())
+
+
+def check_resource_attributes() -> None:
+    """Check that every entry of OTEL_RESOURCE_ATTRIBUTES is `key=value`."""
+    for entry in (read("OTEL_RESOURCE_ATTRIBUTES") or "").split(","):
+        name, separator, _ = entry.partition("=")
+        if entry.strip() and not (separator and name.strip()):
+            raise ConfigError(
+                f"OTEL_RESOURCE_ATTRIBUTES is a list of key=value (found {entry.strip()!r})"
+            )
