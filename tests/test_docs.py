@@ -51,7 +51,9 @@ def test_every_attribute_and_metric_is_documented(key: str) -> None:
 
 def test_every_attribute_that_is_documented_exists() -> None:
     """The README promises no key that is never set."""
-    promised = set(re.findall(r"^\| `((?:petsard|error|exception)\.[a-z_.]+)", README, re.MULTILINE))
+    promised = set(
+        re.findall(r"^\| `((?:petsard|error|exception|code)\.[a-z_.]+)", README, re.MULTILINE)
+    )
     assert promised == set(KEYS.values())
 
 
@@ -121,6 +123,13 @@ def test_the_readmes_python_runs_as_written() -> None:
     adapter.run(adapter.set_input(names["exec"].status))
     names["exec"].status.put("Anonymizer", "names", adapter)
     assert names["exec"].status.get_snapshots("Anonymizer")[0].columns == 8
+
+
+def test_the_metrics_page_runs_as_written() -> None:
+    """What it shows of views and limits is what the SDK takes."""
+    shown = blocks((ROOT / "docs" / "metrics-and-logs.md").read_text(), "python")
+    assert len(shown) == 1
+    exec(compile(shown[0], "metrics-and-logs.md", "exec"), {})  # noqa: S102  our own page
 
 
 def test_the_readmes_commands_run_as_written(project: Path) -> None:
