@@ -5,10 +5,11 @@ Takes records and answers questions. Knows no OpenTelemetry and no PETsARD.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from petsard_otel.records import (
     ChangeRecord,
@@ -86,6 +87,7 @@ class StatusStore:
 
     def __init__(self, max_snapshots: int, max_changes: int, max_timings: int) -> None:
         self._lock = threading.RLock()
+        _live.add(self)
         self._snapshots: _Ring[ExecutionSnapshot] = _Ring(max_snapshots)
         self._changes: _Ring[ChangeRecord] = _Ring(max_changes)
         self._timings: _Ring[TimingRecord] = _Ring(max_timings)
@@ -236,8 +238,11 @@ class StatusStore:
     def _add_schema_part(self, record: SchemaPart) -> None:
         if record.hash in self._structures:
             return
+        if not 1 <= record.part <= record.parts:
+            raise ValueError(f"there is no part {record.part} of {record.parts} of a structure")
         parts = self._pending.setdefault(record.hash, {})
-        parts[record.part] = record.json
+        if parts.setdefault(record.part, record.json) != record.json:
+            raise ValueError(f"two parts of a structure have the number {record.part}")
         if len(parts) == record.parts:
             del self._pending[record.hash]
             text = "".join(parts[number] for number in sorted(parts))
@@ -362,3 +367,20 @@ class StatusStore:
                 "changes": self._changes.evicted,
                 "timings": self._timings.evicted,
             }
+
+    def renew_lock(self) -> None:
+        """Take a lock that nobody holds; called in a forked child."""
+        self._lock = threading.RLock()
+
+
+_live: WeakSet[StatusStore] = WeakSet()
+
+
+def _renew_locks() -> None:
+    """Free the child of a fork from locks that threads of its parent held at that moment."""
+    for store in _live:
+        store.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
