@@ -14,6 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.documents import MAX_VALUES, read_document
@@ -43,6 +44,8 @@ EXECUTOR = "Executor"
 
 _RESERVED_SUFFIX = re.compile(r"_(\[[^\]]*\])$")
 _PLAIN = (str, bool, int, float)
+_TEXTUAL = {*_PLAIN, bytes, NoneType}
+_TEXTUAL_LIBRARIES = {"datetime", "decimal", "numpy", "pandas", "pathlib"}
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,13 @@ def _checked_mapping(document: Document) -> dict[str, Any]:
         )
     for module in content:
         if not isinstance(module, str) or module not in (*MODULES, EXECUTOR):
-            near = difflib.get_close_matches(str(module), MODULES, n=1, cutoff=0.5)
+            name = _shown(module)
+            near = difflib.get_close_matches(name, MODULES, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
-                f"unknown module {module!r}; {hint}Valid: {', '.join(MODULES)}",
+                f"unknown module {name!r}; {hint}Valid: {', '.join(MODULES)}",
                 source=document.source,
-                line=document.line((str(module),)),
+                line=document.line((name,)),
             )
     return content
 
@@ -161,6 +165,13 @@ def _checked_executor(document: Document, content: dict[str, Any]) -> dict[str, 
             f"expected options such as `log_level: INFO`, found {type(section).__name__}",
             module=EXECUTOR,
         )
+    for key in section:
+        if not isinstance(key, str):
+            raise document.error(
+                f"an option's name is text, found {type(key).__name__}",
+                module=EXECUTOR,
+                key=_shown(key),
+            )
     return dict(section)
 
 
@@ -180,10 +191,10 @@ def _checked_experiments(
     for name, parameters in experiments.items():
         if not isinstance(name, str):
             raise document.error(
-                f"an experiment's name is text; write {str(name)!r} in quotes "
+                f"an experiment's name is text; write {_shown(name)!r} in quotes "
                 f"(found {type(name).__name__})",
                 module=module,
-                experiment=str(name),
+                experiment=_shown(name),
             )
         if not name.strip():
             raise document.error("an experiment's name is empty", module=module, experiment=name)
@@ -206,7 +217,7 @@ def _checked_experiments(
                     f"a parameter's name is text, found {type(key).__name__}",
                     module=module,
                     experiment=name,
-                    key=str(key),
+                    key=_shown(key),
                 )
         checked[name] = dict(parameters)
     return checked
@@ -220,8 +231,9 @@ def _split_out(
     for name, parameters in experiments.items():
         count = parameters.get("num_samples", 1)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            found = count if type(count) in _PLAIN else _shown(count)
             raise document.error(
-                f"expected a whole number from 1, found {count!r}",
+                f"expected a whole number from 1, found {found!r}",
                 module="Splitter",
                 experiment=name,
                 key="num_samples",
@@ -262,5 +274,16 @@ def _canonical(value: object, counted: Iterator[int]) -> object:
     if isinstance(value, list | tuple):
         return [_canonical(entry, counted) for entry in value]
     if isinstance(value, set | frozenset):
-        return {"set": sorted(str(entry) for entry in value)}
-    return {type(value).__name__: str(value)}
+        return {"set": sorted(json.dumps(_canonical(entry, counted)) for entry in value)}
+    return {type(value).__name__: _shown(value)}
+
+
+def _shown(value: object) -> str:
+    """Return the text of a value that YAML can hold, and the like; of any other its type's name.
+
+    Another's text may fail, or be a new one in each process.
+    """
+    cls = type(value)
+    if cls in _TEXTUAL or cls.__module__.partition(".")[0] in _TEXTUAL_LIBRARIES:
+        return str(value)
+    return f"<{cls.__name__}>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def read_document(config: object) -> Document:
     if isinstance(config, dict):
         return Document(config)
     if isinstance(config, os.PathLike):
-        return read_document_file(Path(config))
+        return read_document_file(Path(os.fsdecode(config)))
     if not isinstance(config, str):
         raise ConfigError(
             "expected the path of a YAML file, YAML text or a dict as configuration, "
@@ -92,10 +93,11 @@ def _exists(path: str) -> bool:
 
 def _missing_file(path: Path) -> str:
     message = f"there is no file {str(path)!r}"
-    if not path.is_absolute():
-        message += f" in {str(Path.cwd())!r}"
-    folder = path.parent
-    if folder.is_dir():
+    # The current folder may be gone, the file's folder may be closed to us, or no folder at all.
+    with suppress(OSError, ValueError):
+        if not path.is_absolute():
+            message += f" in {str(Path.cwd())!r}"
+        folder = path.parent
         names = [entry.name for entry in folder.iterdir() if entry.suffix in {".yaml", ".yml"}]
         near = difflib.get_close_matches(path.name, names, n=1)
         if near:
@@ -122,6 +124,8 @@ def read_document_file(path: Path) -> Document:
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", source=str(path)) from None
+    except ValueError:
+        raise ConfigError(f"{str(path)!r} has characters that no path can have") from None
     if not text.strip():
         raise ConfigError("the file is empty", source=str(path))
     return _parse(text, str(path))
@@ -146,7 +150,8 @@ def _parse(text: str, source: str | None) -> Document:
         ) from None
     except RecursionError:
         raise ConfigError("the YAML is nested too deeply", source=source) from None
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, LookupError, AttributeError) as error:
+        # The last two where a value does not fit its explicit tag, as in `!!bool maybe`.
         raise ConfigError(
             f"a value cannot be read ({type(error).__name__}); put it into quotes if it is text",
             source=source,

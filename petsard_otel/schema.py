@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 HASH_LENGTH = 32
 """Hexadecimal digits of a schema hash: 128 bits of a SHA-256."""
 
+MAX_LABEL_BITS = 10_000
+"""A column label that is a larger number is named by its type: Python does not write it out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -36,6 +39,10 @@ class Attribute:
     category: bool = False
     logical_type: str | None = None
     precision: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name.isascii():
+            object.__setattr__(self, "name", _well_formed(self.name))
 
     @property
     def type_attr(self) -> Mapping[str, bool | int]:
@@ -134,8 +141,9 @@ class Schema:
         """
         nullable = data.isna().any(axis=0).to_list()
         attributes: dict[str, Attribute] = {}
+        repeats: dict[str, int] = {}
         for position, label in enumerate(data.columns):
-            name = _unique(label_name(label), attributes)
+            name = _unique(label_name(label), attributes, repeats)
             type_name, is_category = _column_type(data.iloc[:, position])
             attributes[name] = Attribute(name, type_name, bool(nullable[position]), is_category)
         return cls(id, attributes)
@@ -147,12 +155,18 @@ class Schema:
         Raises:
             ValueError: The text is not the canonical form of a schema.
         """
-        form = json.loads(text)
+        try:
+            form = json.loads(text)
+        except RecursionError:
+            raise ValueError("the text is nested too deeply for a schema") from None
         if not isinstance(form, dict) or list(form) != ["attributes"]:
             raise ValueError("expected an object with the one member 'attributes'")
         if not isinstance(form["attributes"], list):
             raise ValueError("expected a list of attributes")
-        return cls.of(id, (Attribute.from_dict(entry) for entry in form["attributes"]))
+        schema = cls.of(id, (Attribute.from_dict(entry) for entry in form["attributes"]))
+        if schema.json != text:
+            raise ValueError("the text is another than the canonical one of the same schema")
+        return schema
 
     @cached_property
     def json(self) -> str:
@@ -203,11 +217,12 @@ class Schema:
 class OpaqueSchema:
     """A schema that we cannot read: a mock, or a class that we do not know.
 
-    `reference` is the object itself where it is still at hand; it takes no part in comparisons.
+    Two are equal when `id` and `hash` agree. `type_name` is "unknown" where only these came with
+    a trace. `reference` is the object itself where it is still at hand.
     """
 
     id: str
-    type_name: str
+    type_name: str = field(compare=False)
     hash: str
     reference: object = field(default=None, compare=False, repr=False)
 
@@ -305,28 +320,51 @@ def resolve_prediction(predicted: Schema, actual: Schema) -> Schema:
 
 
 def label_name(label: object) -> str:
-    """Return the name of a column: its label where that is text, else a faithful text for it."""
-    if isinstance(label, str):
-        return label
-    if label is None or isinstance(label, bool | int | float):
-        return repr(label)
-    if isinstance(label, tuple):
-        return "(" + ", ".join(label_name(part) for part in label) + ")"
-    item = getattr(label, "item", None)
-    if type(label).__module__ == "numpy" and callable(item):
-        return label_name(item())
-    isoformat = getattr(label, "isoformat", None)
-    if callable(isoformat) and type(label).__module__.startswith(("datetime", "pandas")):
-        return str(isoformat())
-    return f"<{type(label).__name__}>"
+    """Return the name of a column: its label where that is text, else a faithful text for it.
+
+    Only labels of types that we know are asked for their text: another's may fail, or say more
+    than a name.
+    """
+    cls = type(label)
+    if issubclass(cls, str):
+        return _well_formed(str.__str__(label))
+    if label is None or cls is bool:
+        return str(label)
+    if issubclass(cls, int):
+        is_short = int.bit_length(label) <= MAX_LABEL_BITS  # type: ignore[arg-type]
+        return int.__repr__(label) if is_short else "<int>"
+    if issubclass(cls, float):
+        return float.__repr__(label)
+    if issubclass(cls, tuple):
+        return "(" + ", ".join(map(label_name, tuple.__iter__(label))) + ")"  # type: ignore[arg-type]
+    library = _library_of(cls)
+    if library == "numpy" and hasattr(cls, "item"):
+        value = label.item()  # type: ignore[attr-defined]
+        return f"<{cls.__name__}>" if type(value) is cls else label_name(value)
+    if library in {"datetime", "decimal", "pandas"}:
+        return str(label.isoformat() if hasattr(cls, "isoformat") else label)  # type: ignore[attr-defined]
+    return f"<{cls.__name__}>"
 
 
-def _unique(name: str, taken: Mapping[str, object]) -> str:
+def _library_of(cls: type) -> str:
+    return str(cls.__module__).partition(".")[0]
+
+
+def _well_formed(text: str) -> str:
+    """Return a text in which no two surrogates stand for one character, as JSON reads them."""
+    if text.isascii() or not _has_surrogates(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _unique(name: str, taken: Mapping[str, object], repeats: dict[str, int]) -> str:
+    """Return a name that is not taken yet; `repeats` remembers where to go on counting."""
     if name not in taken:
         return name
-    number = 2
+    number = repeats.get(name, 1) + 1
     while f"{name}#{number}" in taken:
         number += 1
+    repeats[name] = number
     return f"{name}#{number}"
 
 
@@ -370,6 +408,9 @@ def _column_type(column: pd.Series[Any]) -> tuple[str, bool]:
         return _column_type(pd.Series(dtype.categories))[0], True
     if isinstance(dtype, pd.StringDtype):
         return "string", False
+    if _library_of(type(dtype)) not in {"numpy", "pandas"}:
+        # What a foreign dtype says of itself need not be so, and its text may hold values.
+        return type(dtype).__name__, False
     kind = getattr(dtype, "kind", "O")
     bits = getattr(dtype, "itemsize", 0) * 8
     if kind == "b":
@@ -378,11 +419,16 @@ def _column_type(column: pd.Series[Any]) -> tuple[str, bool]:
         return f"{_NUMBER_KINDS[kind]}{bits}", False
     if kind == "M":
         zone = getattr(dtype, "tz", None)
-        return ("datetime" if zone is None else f"datetime[{zone}]"), False
+        return ("datetime" if zone is None else f"datetime[{_zone_name(zone)}]"), False
     if kind == "m":
         return "timedelta", False
     if kind == "O" and str(dtype) in {"object", "string[pyarrow]"}:
         return _INFERRED_TYPES.get(pd.api.types.infer_dtype(column, skipna=True), "object"), False
-    # The text of a dtype that we do not know may hold values, as a sparse one's does.
     is_known = isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype | pd.ArrowDtype)
     return (str(dtype) if is_known else type(dtype).__name__), False
+
+
+def _zone_name(zone: object) -> str:
+    """Return a time zone's name; of one that somebody wrote himself the type's."""
+    is_known = _library_of(type(zone)) in {"datetime", "dateutil", "pytz", "zoneinfo"}
+    return str(zone) if is_known else type(zone).__name__

@@ -16,7 +16,6 @@ from petsard_otel.records import (
     ExecutionSnapshot,
     ModuleExecution,
     RunExecution,
-    SchemaPart,
     SchemaReference,
     StepExecution,
     TimingRecord,
@@ -31,9 +30,6 @@ AnySchema: TypeAlias = Schema | OpaqueSchema
 
 MAX_CACHED_DIFFS = 64
 """How many schema differences are kept, so that a pair seen again costs nothing."""
-
-MAX_PENDING_SCHEMAS = 64
-"""How many wide schemas may be waiting, for their remaining parts or for their module span."""
 
 T = TypeVar("T")
 
@@ -95,8 +91,6 @@ class StatusStore:
         self._schemas: WeakValueDictionary[SchemaReference, AnySchema] = WeakValueDictionary()
         self._structures: WeakValueDictionary[str, Schema] = WeakValueDictionary()
         self._last_output: dict[str, AnySchema] = {}
-        self._pending: dict[str, dict[int, str]] = {}
-        self._assembled: dict[str, Schema] = {}
         self._diffs: dict[tuple[str, str], SchemaDiff] = {}
         self._distinct_diffs: dict[tuple[str, str], None] = {}
         self._failed_modules: dict[str, None] = {}
@@ -120,19 +114,13 @@ class StatusStore:
                     self._structures.setdefault(schema.hash, schema)
         return reference
 
-    def add(self, record: ModuleExecution | StepExecution | RunExecution | SchemaPart) -> None:
-        """Take in one record.
-
-        Raises:
-            ValueError: The parts of a structure do not make the structure that they stand for.
-        """
+    def add(self, record: ModuleExecution | StepExecution | RunExecution) -> None:
+        """Take in one record. The schemas that it refers to have been remembered before."""
         with self._lock:
             if isinstance(record, ModuleExecution):
                 self._add_module(record)
             elif isinstance(record, StepExecution):
                 self._add_step(record)
-            elif isinstance(record, SchemaPart):
-                self._add_schema_part(record)
             else:
                 self._run = record
                 self._trace_id = record.facts.trace_id
@@ -234,25 +222,6 @@ class StatusStore:
                 context_items=record.context_items,
             )
         )
-
-    def _add_schema_part(self, record: SchemaPart) -> None:
-        if record.hash in self._structures:
-            return
-        if not 1 <= record.part <= record.parts:
-            raise ValueError(f"there is no part {record.part} of {record.parts} of a structure")
-        parts = self._pending.setdefault(record.hash, {})
-        if parts.setdefault(record.part, record.json) != record.json:
-            raise ValueError(f"two parts of a structure have the number {record.part}")
-        if len(parts) == record.parts:
-            del self._pending[record.hash]
-            text = "".join(parts[number] for number in sorted(parts))
-            schema = Schema.from_json("", text)
-            if schema.hash != record.hash:
-                raise ValueError("a structure does not have the hash that it came under")
-            self._assembled[record.hash] = self._structures[record.hash] = schema
-        for waiting in (self._pending, self._assembled):
-            while len(waiting) > MAX_PENDING_SCHEMAS:
-                del waiting[next(iter(waiting))]
 
     def _resolve(self, reference: SchemaReference | None) -> AnySchema | None:
         """Return the schema that is meant, or a stand-in that says that only its hash is known."""

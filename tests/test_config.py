@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,11 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petsard_otel import Config, ConfigError
+from petsard_otel import Config, ConfigError, Executor
 from petsard_otel.config import MODULES
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 def executions(config: Config) -> list[str]:
@@ -119,6 +123,8 @@ def test_a_dict_is_not_changed() -> None:
         ("Splitter:\n  s:\n    num_samples: 0\n", "expected a whole number from 1, found 0"),
         ("Executor: {log_level: INFO}\n", "there is no module to run"),
         ("Executor: loud\nLoader: {a: {}}\n", "line 1: Executor: expected options"),
+        ("Executor: {1: INFO}\nLoader: {a: {}}\n",
+         "line 1: Executor.1: an option's name is text, found int"),
         ("Loader: {a: {}}\n---\nLoader: {a: {}}\n", "expected one YAML document, found a second"),
         ("Loader: {a: [1, 2}\n", "line 1: not valid YAML: "),
         ("Loader: {a: !!python/object/apply:os.system [echo]}\n", "line 1: not valid YAML: "),
@@ -126,6 +132,18 @@ def test_a_dict_is_not_changed() -> None:
         (f"Splitter: {{s: {{num_samples: 0x{'f' * 5000}}}}}\n", "a number has over 64 bits"),
         ("Loader: {a: {x: \x07}}\n", "characters that YAML does not allow"),
         ("a: &a [*a]\n", "line 1: an alias contains itself"),
+        ("Loader: &a\n  x: {<<: *a}\n", "line 1: an alias contains itself"),
+        ("Loader: {a: {when: !!timestamp soon}}\n", "a value cannot be read (AttributeError)"),
+        ("Loader: {a: {flag: !!bool maybe}}\n", "a value cannot be read (KeyError)"),
+        ("Loader: {a: {count: !!int ''}}\n", "a value cannot be read (IndexError)"),
+        ("Loader: {a: {count: !!float many}}\n", "a value cannot be read (ValueError)"),
+        ("Loader: {a: {x: !!binary 'a'}}\n", "line 1: not valid YAML: "),
+        ("Loader: {a: {<<: 3}}\n", "line 1: not valid YAML: expected a mapping"),
+        ("? {a: b}\n: c\n", "line 1: not valid YAML: found unhashable key"),
+        ("%YAML 9.9\n---\nLoader: {a: {}}\n", "line 1: not valid YAML: "),
+        (f"{'x' * 300}/y.yaml", "there is no file 'xxx"),
+        ("a\0.yaml", "there is no file 'a\\x00.yaml'"),
+        ("\ud800.yaml", "there is no file '\\ud800.yaml'"),
         ("[" * 5000, "nested too deeply"),
     ],
 )  # fmt: skip
@@ -169,7 +187,85 @@ def test_a_near_miss_of_a_file_is_offered(tmp_path: Path) -> None:
         Config(tmp_path / "pipelin.yaml")
 
 
-@pytest.mark.parametrize("config", [None, 3, ["Loader"], b"Loader: {a: {}}"])
+class Place:
+    """The path of a file, in the form that it is given."""
+
+    def __init__(self, path: str | bytes) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str | bytes:
+        return self.path
+
+
+@pytest.mark.parametrize("name", ["a\0.yaml", "\ud800.yaml", b"a\0", "a\0\n", b"\xff\0"])
+def test_a_path_that_cannot_be_is_refused(name: str | bytes) -> None:
+    """A name that no file system knows is no reason for another error."""
+    with pytest.raises(ConfigError, match="has characters that no path can have"):
+        Config(Place(name))  # type: ignore[arg-type]
+
+
+def test_a_path_in_bytes_is_a_path(tmp_path: Path) -> None:
+    """A path-like object may speak in bytes, as `os.scandir` of bytes makes them."""
+    (tmp_path / "p.yaml").write_text("Loader: {a: {}}")
+
+    config = Config(Place(bytes(tmp_path / "p.yaml")))  # type: ignore[arg-type]
+
+    assert (config.name, config.sequence) == ("p", ["Loader"])
+
+
+def test_a_folder_that_is_gone_is_no_reason_for_another_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is not there is told so also where nothing is there."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with pytest.raises(ConfigError, match=r"there is no file 'p\.yaml'$"):
+        Config("p.yaml")
+
+
+class Mute:
+    """An object that has no text."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("asked")
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({Mute(): 1}, "unknown module '<Mute>'; Valid: Loader, "),
+        ({"Loader": {Mute(): {}}}, "Loader[<Mute>]: an experiment's name is text"),
+        ({"Loader": {"a": {Mute(): 1}}}, "Loader[a].<Mute>: a parameter's name is text"),
+        ({"Loader": {(Mute(),): {}}}, "Loader[<tuple>]: an experiment's name is text"),
+        ({"Loader": {b"a": {}}}, "(found bytes)"),
+        ({"Splitter": {"s": {"num_samples": Mute()}}}, "from 1, found '<Mute>'"),
+        ({"Loader": {"a": {"x": {10**5000}}}}, "a number has over 64 bits"),
+        ({10**5000: {}}, "a number has over 64 bits"),
+    ],
+)
+def test_an_object_without_a_text_is_named_by_its_type(config: Any, message: str) -> None:
+    """No object is asked for a text that may fail, or be another in each process."""
+    with pytest.raises(ConfigError) as caught:
+        Config(config)
+    assert message in str(caught.value)
+
+
+def test_a_hash_does_not_depend_on_where_an_object_lies() -> None:
+    """Two processes agree on the identity of what holds an object of a foreign type."""
+    one, two = (Config({"Loader": {"a": {"x": value}}}) for value in (Mute(), Mute()))
+    three, four = (Config({"Loader": {"a": {"x": value}}}) for value in ({1, "a"}, {"a", 1}))
+
+    assert one.hash == two.hash
+    assert three.hash == four.hash != one.hash
+
+
+@pytest.mark.parametrize("config", [None, 3, ["Loader"], b"Loader: {a: {}}", bytearray(b"a"),
+                                    memoryview(b"a"), ("Loader",), Mute()])  # fmt: skip
 def test_what_is_no_configuration_at_all_is_refused(config: Any) -> None:
     """Another type is named."""
     with pytest.raises(ConfigError, match=r"expected the path of a YAML file, YAML text or a dict"):
@@ -196,12 +292,34 @@ def test_an_alias_is_written_out() -> None:
     }
 
 
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([19, 30, 5000]).map(lambda digits: 10**digits)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=4)
+    | st.dates()
+    | st.datetimes()
+    | st.sets(st.text(max_size=2) | st.integers(), max_size=3)
+)
+words = st.sampled_from([*MODULES, "Executor", "num_samples", "a", "b_[2-1]", "<<", "method"])
 yaml_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
+    scalars,
     lambda inner: (
         st.lists(inner, max_size=4)
+        | st.dictionaries(words | st.text(max_size=4), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+objects: st.SearchStrategy[Any] = st.recursive(
+    scalars | st.builds(Mute) | st.just(...) | st.text(st.characters(), max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner)
         | st.dictionaries(
-            st.sampled_from([*MODULES, "Executor", "num_samples", "a"]) | st.text(max_size=4),
+            words | st.integers() | st.binary(max_size=2) | st.none() | st.builds(Mute),
             inner,
             max_size=4,
         )
@@ -210,25 +328,118 @@ yaml_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+def outcome(make: Callable[[Any], Config | Executor], given_config: Any) -> str:
+    """Try a configuration: only ConfigError may come out, and what is taken can be walked."""
+    try:
+        made = make(given_config)
+    except ConfigError as error:
+        assert str(error)  # noqa: PT017  a message is all that is asked for
+        return "refused"
+    config = made.config if isinstance(made, Executor) else made
+    assert config.experiment_count >= 1
+    assert config.execution_count >= 1
+    for execution in itertools.islice(config.executions(), 50):
+        assert execution.module in MODULES
+        assert isinstance(execution.experiment, str)
+        assert isinstance(execution.parameters, dict)
+    return "taken"
+
+
 @given(yaml_values)
 def test_any_value_is_a_configuration_or_a_config_error(value: Any) -> None:
     """Whatever YAML can say, only ConfigError comes out."""
-    for config in (value, yaml.safe_dump(value, allow_unicode=True)):
-        try:
-            found = Config(config)
-        except ConfigError as error:
-            assert str(error)  # noqa: PT017  a message is all that is asked for
-        else:
-            assert found.experiment_count >= 1
+    outcome(Config, value)
+    with suppress(ValueError):  # PyYAML cannot write the largest numbers.
+        outcome(Config, yaml.safe_dump(value, allow_unicode=True))
 
 
-@given(st.text(max_size=60))
+@given(objects)
+def test_any_object_is_a_configuration_or_a_config_error(value: Any) -> None:
+    """Whatever Python can hold, only ConfigError comes out."""
+    outcome(Config, value)
+    outcome(Config, {"Loader": value})
+    outcome(Config, {"Loader": {"a": {"filepath": value}}})
+
+
+@given(st.text(st.characters(), max_size=60))
 def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
-    """Whatever is typed, only ConfigError comes out."""
-    try:
-        Config(text)
-    except ConfigError as error:
-        assert str(error)  # noqa: PT017  a message is all that is asked for
+    """Whatever is typed, as text or as a path, only ConfigError comes out."""
+    outcome(Config, text)
+    outcome(Config, text + ".yaml")
+    outcome(Config, Path(text))
+
+
+tokens = st.sampled_from(
+    ["Loader", "Splitter", "Executor", "num_samples", "a", "b", ":", ": ", "\n", "\n  ", "\n    ",
+     "\t", "- ", "? ", "{", "}", "[", "]", ", ", "&x ", "*x", "<<: ", "&y ", "*y", "!!set ",
+     "!!binary ", "!!timestamp ", "!!bool ", "!!int ", "!!float ", "!!omap ", "!!pairs ",
+     "!!null ", "!!str ", "!!merge ", "!!python/name:os.system ", "!<x> ", "!x ", "'", '"', "|\n ",
+     ">\n ", "#", "---\n", "...\n", "%YAML 1.2\n", "%TAG ! x\n", "\ufeff", "\0", "\x85",
+     "\u2028", "\ud800", "2020-01-01", "2020-13-45", "190:20:30", "0x_", "0b", "_", "=", "~",
+     "1e400", "9" * 5000, "@", "`"]
+)  # fmt: skip
+yaml_texts = st.lists(tokens, max_size=25).map("".join)
+valid_text = "Loader:\n  a: {filepath: x.csv}\nSplitter:\n  s: {num_samples: 2}\n"
+
+
+@given(yaml_texts, st.integers(0, len(valid_text)))
+def test_any_yaml_is_a_configuration_or_a_config_error(text: str, at: int) -> None:
+    """Tags, anchors, merges, directives: by themselves or inside a good configuration."""
+    outcome(Config, text)
+    outcome(Executor, valid_text[:at] + text + valid_text[at:])
+    outcome(Config, valid_text + text)
+    outcome(Config, f"Loader: {{a: {{x: {text}}}}}")
+
+
+@given(st.binary(max_size=60) | yaml_texts.map(lambda text: text.encode(errors="ignore")))
+def test_any_file_is_a_configuration_or_a_config_error(content: bytes) -> None:
+    """Whatever a file holds, only ConfigError comes out."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "p.yaml")
+        path.write_bytes(content)
+        outcome(Config, path)
+        path.write_bytes(valid_text.encode() + content)
+        outcome(Executor, path)
+
+
+@pytest.mark.parametrize("depth", [50, 100_000])
+@pytest.mark.parametrize("kind", ["list", "dict", "text"])
+def test_any_depth_is_a_configuration_or_a_config_error(kind: str, depth: int) -> None:
+    """However deep a configuration is nested, the stack is never the limit that a user sees."""
+    value: Any = 1
+    for _ in range(depth):
+        value = [value] if kind == "list" else {"a": value}
+    lines = (f"{' ' * (number + 4)}a:\n" for number in range(min(depth, 1_000)))
+    config: Any = {"Loader": {"a": {"filepath": value}}}
+    if kind == "text":
+        config = "Loader:\n  a:\n   x:\n" + "".join(lines)
+
+    assert outcome(Config, config) == ("taken" if depth == 50 else "refused")
+    assert outcome(Executor, config) == "refused"
+
+
+@given(
+    st.sampled_from(MODULES),
+    st.dictionaries(
+        st.sampled_from(
+            ["method", "filepath", "schema", "nrows", "num_samples", "config", "sequence",
+             "source", "target", "output", "granularity", "sample_num_rows", "field_constraints",
+             "field_combinations", "field_proportions", "nan_groups", "random_state"]
+        ),
+        yaml_values | st.sampled_from(["default", "x.csv", "Loader", "custom_data", "save_data"]),
+        max_size=4,
+    ),
+    yaml_values,
+)  # fmt: skip
+def test_any_parameters_are_taken_or_a_config_error(
+    module: str, parameters: dict[str, Any], section: Any
+) -> None:
+    """Before anything runs, each module says what it cannot use, and by ConfigError alone."""
+    loader = {"a": {"filepath": "x.csv"}}
+
+    outcome(Executor, {"Loader": loader, module: {"e": parameters}})
+    outcome(Executor, {"Executor": section, "Loader": loader})
+    outcome(Executor, {"Executor": {"log_level": section, "log_dir": section}, "Loader": loader})
 
 
 @given(

@@ -937,14 +937,16 @@ def test_a_file_of_constraints_is_found_where_python_finds_modules(
     ("text", "message"),
     [
         (None, "there is no file '{path}' in "),
-        ("field_constraints: [a", "{path}:1: not YAML: "),
+        ("field_constraints: [a", "{path}:1: not valid YAML: "),
+        ("x: !!bool maybe\n", "{path}: "),
+        ("[" * 5000, "{path}"),
         ("- a\n", "{path}: expected a mapping with nan_groups, field_constraints, "),
         ("field_constraints: ['a >> 1']\n", "{path}: field_constraints.0: this cannot be read, at"),
         (
             "feild_constraints: []\n",
             "{path}: feild_constraints: unknown key 'feild_constraints'; did",
         ),
-        (b"\xff\xfe\xff", "{path}: not YAML in UTF-8"),
+        (b"\xff\xfe\xff", "{path}: the file is not UTF-8 text (byte 0)"),
     ],
 )
 def test_mistakes_in_a_file_of_constraints(

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -206,6 +208,14 @@ def test_a_declared_integer_keeps_every_digit(rows: list[int | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = load_text(Path(folder), text, schema=declare(n={"type": "int"}))
     assert values(table["n"]) == rows
+
+
+def test_two_parquet_columns_of_one_name_are_told(tmp_path: Path) -> None:
+    """Such a file is neither damaged nor something else, and pandas cannot read it."""
+    table = pa.table([pa.array([1]), pa.array([2])], names=["age", "age"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="different names, found two called 'age'; give one"):
+        loaded(tmp_path / "t.parquet")
 
 
 def test_a_named_parquet_index_becomes_a_column(tmp_path: Path) -> None:

@@ -110,6 +110,22 @@ def test_a_run_is_one_trace(recorded: Recorded, cars: Schema, scaled: Schema) ->
     assert {span.instrumentation_scope.name for span in spans.values()} == {"petsard_otel"}
 
 
+def test_spans_nest_in_time_whatever_the_clock_does(
+    recorded: Recorded, cars: Schema, scaled: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wall clock that is set back in the middle of a run puts no span outside its parent."""
+    hours = iter(range(1_000, 0, -1))
+    monkeypatch.setattr("time.time_ns", lambda: next(hours) * 3_600_000_000_000)
+    run_pipeline(Status(CONFIG, tracer_provider=recorded.provider), cars, scaled)
+
+    spans = {span.context.span_id: span for span in recorded.exported}
+    inner = [span for span in spans.values() if span.parent is not None]
+    assert len(inner) == 6
+    for span in inner:
+        around = spans[span.parent.span_id]
+        assert around.start_time <= span.start_time <= span.end_time <= around.end_time
+
+
 def test_the_attributes_of_a_run(recorded: Recorded, cars: Schema, scaled: Schema) -> None:
     """The run span says what was run, and of the configuration only its hash."""
     status = Status(CONFIG, tracer_provider=recorded.provider)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from petsard_otel.schema import label_name
 from petsard_otel.settings import MAX_ATTRIBUTE_BYTES
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ def fits(text: str) -> bool:
 
 
 def bounded(text: str, size: int) -> str:
-    """Return a name that fits into `size` bytes: itself, or its beginning and its hash."""
+    """Return a name that fits into `size` bytes: itself, or its beginning and its hash.
+
+    What is no text, as a caller may give for a name all the same, is named as a column would be.
+    """
+    if type(text) is not str:
+        text = label_name(text)
     if len(text) * 4 <= size:
         return text if text.isascii() else _encodable(text)
     text = _encodable(text)

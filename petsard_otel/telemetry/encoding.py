@@ -5,6 +5,7 @@ Imports neither the OpenTelemetry API nor its SDK: a span is anything that can b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -23,8 +24,6 @@ from petsard_otel.settings import MAX_CONTEXT_ENTRIES, MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded, within_budget
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from petsard_otel.records import ContextItems, Scalar
     from petsard_otel.schema import SchemaDiff
 
@@ -38,6 +37,14 @@ class EndedSpan(Protocol):
 
     `context` and `parent` have a `trace_id` and a `span_id`, both whole numbers.
     """
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def instrumentation_scope(self) -> Any:
+        """Whose span it is: something with a `name`, or None where nobody noted it."""
 
     @property
     def context(self) -> Any:
@@ -78,17 +85,20 @@ def encode(record: Record) -> Attributes:
 
 
 def decode(span: EndedSpan, attributes: Mapping[str, Any] | None = None) -> Record:
-    """Read the record that a span of ours stands for.
+    """Read the record that a span of ours stands for; attributes that we do not know are ignored.
 
     Args:
         span: The ended span.
         attributes: Read these in place of the span's own.
 
     Raises:
-        DecodeError: The span is not one of ours, or lacks a part.
+        DecodeError: The span is not one of ours, lacks a part, or has one that cannot be.
     """
     found = span.attributes if attributes is None else attributes
     facts = _facts(span)
+    # The first question is what spares most spans the second.
+    if type(found) is not dict and found is not None and not isinstance(found, Mapping):
+        raise DecodeError("the attributes of a span are a mapping")
     if found is not None and key.MODULE_POSITION in found:
         return _decode_module(facts, found)
     reader = _Reader(found)
@@ -131,7 +141,9 @@ def encode_diff(diff: SchemaDiff) -> Attributes:
         (key.SCHEMA_RETYPED, key.SCHEMA_RETYPED_COUNT, tuple(map(str, diff.retyped))),
     ):
         if entries:
-            found[name] = tuple(within_budget(entries))
+            # A long one is cut as a name is, so that it does not hide those behind it.
+            shown = (bounded(entry, MAX_NAME_BYTES) for entry in entries)
+            found[name] = tuple(within_budget(shown))
             found[count] = len(entries)
     return found
 
@@ -267,7 +279,7 @@ def _decode_step(facts: SpanFacts, run_id: str, reader: _Reader) -> StepExecutio
         experiment_name=reader.text(key.EXPERIMENT_NAME),
         experiment_path=reader.text(key.EXPERIMENT_PATH),
         step_name=reader.text(key.STEP_NAME),
-        source=reader.text(key.STEP_SOURCE),
+        source=reader.one_of(key.STEP_SOURCE, ("step", "user")),
         context_items=reader.prefixed(key.STEP_CONTEXT_PREFIX),
         error_type=reader.optional_text(key.ERROR_TYPE),
     )
@@ -294,7 +306,7 @@ def _decode_run(facts: SpanFacts, run_id: str, reader: _Reader) -> RunExecution:
         facts=facts,
         run_id=run_id,
         name=reader.optional_text(key.RUN_NAME),
-        result=reader.text(key.RUN_RESULT),
+        result=reader.one_of(key.RUN_RESULT, ("success", "error", "cancelled")),
         config_hash=reader.text(key.CONFIG_HASH),
         sequence=reader.texts(key.SEQUENCE),
         engine=reader.text(key.ENGINE),
@@ -303,14 +315,27 @@ def _decode_run(facts: SpanFacts, run_id: str, reader: _Reader) -> RunExecution:
     )
 
 
+_ID_OR_NONE = (int, NoneType)
+
+
 def _facts(span: EndedSpan) -> SpanFacts:
     context, parent, start, end = span.context, span.parent, span.start_time, span.end_time
     if context is None or start is None or end is None:
         raise DecodeError("a span without identity or times cannot become a record")
+    trace_id, span_id = context.trace_id, context.span_id
+    around = None if parent is None else parent.span_id
+    if not (
+        type(trace_id) is type(span_id) is type(start) is type(end) is int
+        and type(around) in _ID_OR_NONE
+    ):
+        raise DecodeError("the ids and times of a span are whole numbers")
+    # The shift is 0 for two numbers of 63 bits alone.
+    if not 0 < span_id < 2**64 or (start | end) >> 63:
+        raise DecodeError("an id or a time of the span is out of range")
     return SpanFacts(
-        _trace_hex(context.trace_id),
-        f"{context.span_id:016x}",
-        None if parent is None else _parent_hex(parent.span_id),
+        _trace_hex(trace_id),
+        f"{span_id:016x}",
+        None if around is None else _parent_hex(around),
         start,
         end,
     )
@@ -318,11 +343,15 @@ def _facts(span: EndedSpan) -> SpanFacts:
 
 @lru_cache(maxsize=16)
 def _trace_hex(trace_id: int) -> str:
+    if not 0 < trace_id < 2**128:
+        raise DecodeError("the trace id of the span is out of range")
     return f"{trace_id:032x}"
 
 
 @lru_cache(maxsize=64)
 def _parent_hex(span_id: int) -> str:
+    if not 0 < span_id < 2**64:
+        raise DecodeError("the id of the span's parent is out of range")
     return f"{span_id:016x}"
 
 
@@ -338,6 +367,12 @@ class _Reader:
         value = self.attributes.get(name)
         if type(value) is not str:
             raise _wrong(name, "text", value)
+        return value
+
+    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name)
+        if value not in choices:
+            raise DecodeError(f"span attribute {name!r}: expected one of {', '.join(choices)}")
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -358,7 +393,7 @@ class _Reader:
     def prefixed(self, prefix: str) -> ContextItems:
         found = []
         for name, value in self.attributes.items():
-            if name.startswith(prefix):
+            if type(name) is str and name.startswith(prefix):
                 if not isinstance(value, bool | int | float | str):
                     raise _wrong(name, "a number, a truth value or text", value)
                 found.append((name[len(prefix) :], value))

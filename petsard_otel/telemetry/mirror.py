@@ -12,6 +12,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Status, StatusCode
 
 from petsard_otel.attributes import SCOPE_NAME
+from petsard_otel.records import SchemaPart
 from petsard_otel.telemetry.encoding import decode
 from petsard_otel.telemetry.identity import SCHEMA_URL
 from petsard_otel.version import __version__
@@ -64,7 +65,10 @@ class StatusSpanProcessor(SpanProcessor):
             # sets less than there is to know.
             if attributes != expected.attributes:
                 attributes = expected.attributes
-            expected.trace.store.add(decode(span, attributes))
+            record = decode(span, attributes)
+            # The store has the schema itself, of which these are parts.
+            if not isinstance(record, SchemaPart):
+                expected.trace.store.add(record)
 
     def shutdown(self) -> None:
         """Do nothing: a Status outlives the provider."""

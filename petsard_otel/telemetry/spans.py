@@ -62,8 +62,8 @@ class OpenSpan:
 
     It keeps its own identity and attributes, so that the record is the same where the provider
     records nothing, cuts attributes or fails, and where an attribute may not leave. Times: the
-    start is wall-clock time, the end is the start plus what a monotonic clock measured. Not
-    thread-safe; one thread at a time.
+    start of the outermost span is wall-clock time, all others are that plus what a monotonic
+    clock measured. Not thread-safe; one thread at a time.
     """
 
     __slots__ = (
@@ -108,8 +108,15 @@ class OpenSpan:
         self._token: object = None
         self._process = os.getpid()
         self._scope = context_api.get_current() if within is None else within
-        self.start_time_ns = at_ns or time.time_ns()
         self._tick = time.perf_counter_ns()
+        owner = _current(self._scope)
+        if at_ns is not None:
+            self.start_time_ns = at_ns
+        elif owner is not None and owner.trace is trace:
+            # One reading of the wall clock for a run: its spans nest, whatever that clock does.
+            self.start_time_ns = owner.start_time_ns + self._tick - owner._tick  # noqa: SLF001
+        else:
+            self.start_time_ns = time.time_ns()
         self.span: Span = INVALID_SPAN
         self._given = INVALID_SPAN_CONTEXT
         is_own = False

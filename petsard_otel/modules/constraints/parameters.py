@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator
 
+from petsard_otel.documents import read_document_file
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.modules.constraints.proportions import ProportionRule
 from petsard_otel.modules.constraints.rows import (
@@ -118,19 +119,15 @@ def _read_file(experiment: str, given: Mapping[str, Any]) -> tuple[Path | None, 
         raise _error(experiment, "constraints_yaml", message)
     # Where Python looks for modules PETsARD looks too: next to the script that was started.
     paths = [Path(directory, name) for directory in ("", *sys.path)]
-    path = next((path for path in paths if path.is_file()), None)
+    # `Path.is_file` raises where a name is too long.
+    path = next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113
     if path is None:
         message = f"there is no file {name!r} in {Path.cwd()} or where Python finds modules"
         raise _error(experiment, "constraints_yaml", message)
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except yaml.MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
-        message = f"{path}{line}: not YAML: {error.problem}"
-        raise _error(experiment, "constraints_yaml", message) from None
-    except (UnicodeDecodeError, yaml.YAMLError):
-        message = f"{path}: not YAML in UTF-8"
-        raise _error(experiment, "constraints_yaml", message) from None
+        loaded = read_document_file(path).content
+    except ConfigError as error:
+        raise _error(experiment, "constraints_yaml", str(error)) from None
     if not isinstance(loaded, dict):
         message = f"{path}: expected a mapping with {', '.join(CONSTRAINT_KEYS)}"
         raise _error(experiment, "constraints_yaml", message)

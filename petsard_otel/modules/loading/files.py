@@ -16,6 +16,7 @@ from xml.etree.ElementTree import ParseError as XmlError
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from petsard_otel.exceptions import DataError
 from petsard_otel.modules.loading.schema import mask, replaced
@@ -174,12 +175,20 @@ def _read_excel(source: Source) -> pd.DataFrame:
 def _read_parquet(source: Source) -> pd.DataFrame:
     """Read a Parquet file; an index that was stored under a name becomes columns."""
     try:
-        data = pd.read_parquet(source.path)
+        names = pq.read_schema(source.path).names
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is None:
+            data = pd.read_parquet(source.path)
     except NO_PARQUET:
         raise DataError(
             f"{source.path}: expected a Parquet file, found a file that is none or is damaged; "
             "write it again"
         ) from None
+    if twice is not None:
+        raise DataError(
+            f"{source.path}: expected columns of different names, found two called {twice!r}; "
+            "give one of them another name"
+        )
     named = [name for name in data.index.names if name is not None]
     return _like_text(data.reset_index(level=named).reset_index(drop=True), source)
 
