@@ -326,7 +326,9 @@ def test_an_unusable_variable_is_named_as_the_cause(folder: Path) -> None:
         OTEL_EXPORTER_OTLP_TIMEOUT="soon",
     )
     assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith("petsard-otel: error: the OTEL_* variables cannot be used: ")
+    assert found.stderr.startswith(
+        "petsard-otel: error: OTEL_EXPORTER_OTLP_TIMEOUT is a number of seconds above 0"
+    )
 
 
 # Readers that go, disks that are full, interrupts.
@@ -518,8 +520,8 @@ def test_a_dead_collector_is_one_warning(folder: Path, protocol: str) -> None:
     assert len(found.stdout.splitlines()) == 4
     (line,) = found.stderr.splitlines()
     assert re.fullmatch(
-        r"warning: the collector at http://127\.0\.0\.1:9 \(trace \w{32}\) could not be reached, "
-        r"no span was delivered; the results are not affected",
+        r"warning: none of 7 spans and no metrics reached the collector at http://127\.0\.0\.1:9 "
+        r"\(trace \w{32}\): connection refused; the results are not affected",
         line,
     )
 

@@ -30,6 +30,8 @@ from .conftest import Pipeline, Recorded, TableAdapter
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from petsard_otel.telemetry.encoding import Attributes
+
 COLUMNS = ("Salary", "Diagnosis", "Postcode")
 
 
@@ -106,8 +108,8 @@ def test_another_type_or_class_is_left_out(found: dict[str, Any]) -> None:
 def test_what_may_leave_is_not_copied() -> None:
     """The usual case costs a look-up."""
     gate = Privacy(Settings())
-    found = {"petsard.run.id": "a", "petsard.output.rows": 3, "petsard.step.context.n": 1.5}
-    whole = {"petsard.run.id": "a", "petsard.output.rows": 3}
+    whole: Attributes = {"petsard.run.id": "a", "petsard.output.rows": 3}
+    found: Attributes = {**whole, "petsard.step.context.n": 1.5}
     assert gate.admit(whole) is whole
     assert gate.admit(whole) is whole
     assert gate.admit(found) == found
@@ -166,7 +168,7 @@ def test_hashed_names_leave_and_true_names_stay(
     assert b"petsard.schema.output.json" in sent
     assert b"petsard.schema.retyped" in sent
     assert [name for name in COLUMNS if name.encode() in sent] == []
-    loaded = executor.status.get_snapshots("Loader")[0].metadata_after
+    loaded: Any = executor.status.get_snapshots("Loader")[0].metadata_after
     assert list(loaded.attributes) == list(COLUMNS)
     change = executor.status.get_change_history("Preprocessor")[0]
     assert "Diagnosis" in {field.name for field in change.diff.retyped}
@@ -187,7 +189,7 @@ def test_hashed_names_make_a_trace_that_can_be_read_back(
     names = [Privacy(Settings(field_names="hashed", field_names_key="of this test")).field_name(n)
              for n in COLUMNS]  # fmt: skip
     assert names[0] == "field_cc045617803ac584"
-    snapshots = store.snapshots()
+    snapshots: Any = store.snapshots()
     assert [s.module_name for s in snapshots] == list(config)
     assert list(snapshots[0].metadata_after.attributes) == names
     assert [a.type for a in snapshots[0].metadata_after.attributes.values()] == [
@@ -212,7 +214,7 @@ def test_the_parts_of_a_wide_schema_are_hashed(
     status.put("Loader", "a", TableAdapter(wide))
     status.put("Synthesizer", "a", TableAdapter(wide))
 
-    parts = [s for s in recorded.exporter.get_finished_spans() if s.name == "schema"]
+    parts = [span for span in recorded.exported if span.name == "schema"]
     assert len(parts) > 10
     assert b"Ward" not in exported(recorded)
     text = "".join(

@@ -2,124 +2,41 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 import time
-from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry import _logs as logs_api
+from opentelemetry._logs import LogRecord
 
 from petsard_otel import ConfigError, Executor, Schema, Status, configure
+from petsard_otel.settings import Settings
+from petsard_otel.telemetry.guard import Guard
+from petsard_otel.telemetry.setup import Configuration, instruments, logger_provider_in_force
 
 from .conftest import Pipeline, TableAdapter
+from .otlp_receivers import Receiver, eventually, grpc_receiver, http_receiver, slow_receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-class Receiver:
-    """A real OTLP endpoint on loopback that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.traces: list[ExportTraceServiceRequest] = []
-        self.metrics: list[ExportMetricsServiceRequest] = []
-
-    @property
-    def spans(self) -> dict[str, Any]:
-        """All spans by name."""
-        return {
-            span.name: span
-            for request in self.traces
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        }
-
-    @property
-    def points(self) -> dict[str, list[Any]]:
-        """All metric data points by metric."""
-        found: dict[str, list[Any]] = {}
-        for request in self.metrics:
-            for resource in request.resource_metrics:
-                for scope in resource.scope_metrics:
-                    for metric in scope.metrics:
-                        data = getattr(metric, metric.WhichOneof("data"))
-                        found.setdefault(metric.name, []).extend(data.data_points)
-        return found
-
-
 @pytest.fixture
 def http() -> Iterator[tuple[str, Receiver]]:
     """Serve OTLP over HTTP."""
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.path == "/v1/traces":
-                receiver.traces.append(ExportTraceServiceRequest.FromString(body))
-            else:
-                receiver.metrics.append(ExportMetricsServiceRequest.FromString(body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", receiver
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with http_receiver() as found:
+        yield found
 
 
 @pytest.fixture
 def grpc_endpoint() -> Iterator[tuple[str, Receiver]]:
     """Serve OTLP over gRPC."""
-    receiver = Receiver()
-
-    def traces(request: ExportTraceServiceRequest, _: Any) -> ExportTraceServiceResponse:
-        receiver.traces.append(request)
-        return ExportTraceServiceResponse()
-
-    def metrics(request: ExportMetricsServiceRequest, _: Any) -> ExportMetricsServiceResponse:
-        receiver.metrics.append(request)
-        return ExportMetricsServiceResponse()
-
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
-    for service, export, message in (
-        ("trace.v1.TraceService", traces, ExportTraceServiceRequest),
-        ("metrics.v1.MetricsService", metrics, ExportMetricsServiceRequest),
-    ):
-        handler: Any = grpc.unary_unary_rpc_method_handler(
-            export,
-            request_deserializer=message.FromString,
-            response_serializer=lambda response: response.SerializeToString(),
-        )
-        name = f"opentelemetry.proto.collector.{service}"
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(name, {"Export": handler}),)
-        )
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"http://127.0.0.1:{port}", receiver
-    server.stop(None).wait()
+    with grpc_receiver() as found:
+        yield found
 
 
 @pytest.fixture
@@ -131,6 +48,12 @@ def config(tmp_path: Path) -> dict[str, Any]:
         "Loader": {"t": {"filepath": str(path)}},
         "Synthesizer": {"s": {"method": "default", "random_state": 1}},
     }
+
+
+def emit(configuration: Configuration, text: str) -> None:
+    """Emit a log record."""
+    assert configuration.logger_provider is not None
+    configuration.logger_provider.get_logger("test").emit(LogRecord(body=text))
 
 
 def test_a_run_arrives_over_http(http: tuple[str, Receiver], config: dict[str, Any]) -> None:
@@ -251,47 +174,242 @@ def test_without_an_endpoint_nothing_is_exported(
     configuration.shutdown()
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_a_dead_collector_costs_little_and_changes_nothing(
-    protocol: str, config: dict[str, Any]
+def test_each_signal_goes_its_own_way(
+    http: tuple[str, Receiver],
+    grpc_endpoint: tuple[str, Receiver],
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With nobody listening the run is the same and the end takes at most about two seconds."""
+    """Endpoints, protocols, headers and compression can be named for one signal alone."""
+    by_http, by_grpc = http[1], grpc_endpoint[1]
+    for variable, value in {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": http[0],
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=for%20all,other=1",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": grpc_endpoint[0],
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "Authorization=Bearer abc",
+        "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION": "none",
+        "OTEL_LOGS_EXPORTER": "otlp",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    configuration = configure()
     Executor(config).run()
-    configuration = configure("http://127.0.0.1:9", protocol=protocol)
-    executor = Executor(config)
-    begin = time.perf_counter()
-    executor.run()
+    emit(configuration, "hello")
     configuration.shutdown()
-    seconds = time.perf_counter() - begin
 
-    assert seconds < 3
-    assert len(executor.status.get_snapshots()) == 2
-    assert len(executor.get_result()) == 1
+    assert "petsard run" in by_grpc.spans
+    assert by_grpc.headers["traces"]["authorization"] == "Bearer abc"
+    assert "api-key" not in by_grpc.headers["traces"]
+    assert by_grpc.attempts.keys() == {"traces"}
+    assert "petsard.run.duration" in by_http.points
+    assert by_http.headers["metrics"]["content-encoding"] == "gzip"
+    assert by_http.headers["metrics"]["api-key"] == "for all"
+    assert "hello" in by_http.bodies
+    assert "content-encoding" not in by_http.headers["logs"]
+    assert by_http.attempts.keys() == {"metrics", "logs"}
 
 
-def test_a_script_with_a_dead_collector_ends_in_time(tmp_path: Path) -> None:
-    """A process does not hang at its exit either."""
-    script = tmp_path / "script.py"
-    (tmp_path / "t.csv").write_text("a\n1\n2\n")
-    script.write_text(
-        "from petsard_otel import Executor, configure\n"
-        "configure('http://127.0.0.1:9')\n"
-        "Executor({'Loader': {'t': {'filepath': 't.csv'}}}).run()\n"
-        "print('done')\n"
+@pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_every_compression_can_be_read(
+    protocol: str, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a receiver unpacks is what was sent."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", compression)
+    serve = grpc_receiver if protocol == "grpc" else http_receiver
+    with serve() as (endpoint, receiver):
+        configuration = configure(endpoint, protocol=protocol)
+        configuration.tracer_provider.get_tracer("test").start_span("mine").end()
+        configuration.shutdown()
+
+    assert list(receiver.spans) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "signals"),
+    [
+        ({}, {}, {"traces", "metrics"}),
+        ({"logs": True}, {}, {"traces", "metrics", "logs"}),
+        ({}, {"PETSARD_OTEL_LOGS": "true"}, {"traces", "metrics", "logs"}),
+        ({}, {"OTEL_LOGS_EXPORTER": "otlp"}, {"traces", "metrics", "logs"}),
+        ({"logs": False}, {"OTEL_LOGS_EXPORTER": "otlp"}, {"traces", "metrics"}),
+        (
+            {},
+            {"OTEL_LOGS_EXPORTER": "otlp", "PETSARD_OTEL_LOGS": "false"},
+            {"traces", "metrics"},
+        ),
+        ({"logs": True}, {"OTEL_LOGS_EXPORTER": "none"}, {"traces", "metrics"}),
+        ({}, {"OTEL_METRICS_EXPORTER": "none"}, {"traces"}),
+        ({}, {"OTEL_TRACES_EXPORTER": "none"}, {"traces", "metrics"}),
+        ({}, {"OTEL_METRICS_EXPORTER": "prometheus"}, {"traces"}),
+    ],
+)
+def test_a_signal_is_sent_where_it_is_asked_for(
+    arguments: dict[str, Any],
+    variables: dict[str, str],
+    signals: set[str],
+    http: tuple[str, Receiver],
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Logs only on demand; traces always where an endpoint is handed over."""
+    endpoint, receiver = http
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    configuration = configure(endpoint, protocol="http/protobuf", **arguments)
+    Executor(config).run()
+    if configuration.logger_provider is not None:
+        emit(configuration, "hello")
+    configuration.shutdown()
+
+    assert receiver.attempts.keys() == signals
+    assert configuration.settings.logs is (
+        "logs" in signals or arguments.get("logs", False) is True
     )
-    begin = time.perf_counter()
-    found = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
-    )
 
-    assert (found.returncode, found.stdout) == (0, "done\n")
-    assert time.perf_counter() - begin < 15
+
+def test_spans_metrics_and_logs_can_be_printed(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The `console` exporters write to stdout, as JSON; nothing is sent."""
+    for signal in ("TRACES", "METRICS", "LOGS"):
+        monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "console")
+    configuration = configure()
+    Executor(config).run()
+    emit(configuration, "hello")
+    configuration.shutdown(timeout_seconds=10)
+
+    assert configuration.delivery is None
+    printed = capsys.readouterr().out
+    assert '"name": "petsard run"' in printed
+    assert '"name": "petsard.run.duration"' in printed
+    assert '"body": "hello"' in printed
+
+
+def test_the_resource_is_what_the_variables_say(
+    http: tuple[str, Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME reach the receiver."""
+    endpoint, receiver = http
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "team=data,service.name=beaten")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "nightly")
+    configuration = configure(endpoint, protocol="http/protobuf")
+    configuration.tracer_provider.get_tracer("test").start_span("mine").end()
+    configuration.shutdown()
+
+    resource = receiver.traces[0].resource_spans[0].resource
+    found = {entry.key: entry.value.string_value for entry in resource.attributes}
+    assert (found["team"], found["service.name"]) == ("data", "nightly")
+
+
+def test_metrics_are_sent_as_often_as_the_variable_says(
+    http: tuple[str, Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OTEL_METRIC_EXPORT_INTERVAL is in milliseconds; the temporality can be chosen, too."""
+    endpoint, receiver = http
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "50")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+    configuration = configure(endpoint, protocol="http/protobuf")
+    counter = configuration.meter_provider.get_meter("test").create_counter("c")
+    for number in (1, 2):
+        counter.add(number)
+        assert eventually(lambda number=number: len(receiver.points.get("c", ())) == number)
+    configuration.shutdown()
+
+    assert [point.as_int for point in receiver.points["c"]] == [1, 2]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_timeout_in_milliseconds_is_understood(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the specification writes as 1000 takes a second, not a quarter of an hour."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")
+    with slow_receiver("silent") as endpoint:
+        configuration = configure(endpoint, protocol=protocol)
+        configuration.tracer_provider.get_tracer("test").start_span("mine").end()
+        begin = time.perf_counter()
+        configuration.tracer_provider.force_flush()
+        seconds = time.perf_counter() - begin
+        configuration.shutdown()
+
+    assert 0.9 < seconds < 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "is a URL such as"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://u:secret@host:99999", "is a URL such as"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://a b", "is a URL such as"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://u:secret@host:1", "cannot hold a user"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "is grpc or http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "udp", "is grpc or http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "is a number of seconds above 0"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1", "is a number of seconds above 0"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "is a list of name=value"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=secret%0A", "has a value for 'a' that no"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "is none, gzip or deflate"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such.pem", "is the path of a file"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/no/such.pem", "is the path of a file"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "maybe", "is true or false"),
+        ("OTEL_TRACES_EXPORTER", "oltp", "is none, otlp or console"),
+        ("OTEL_METRICS_EXPORTER", "otlp,tape", "is none, otlp or console"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "5s", "is a whole number above 0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "is a whole number above 0"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999", "is at most OTEL_BSP_MAX_QUEUE_SIZE, 16384"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "many", "is a whole number above 0"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0", "is a number of milliseconds above 0"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "eternal", "is cumulative, delta"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team", "is a list of key=value"),
+        ("PETSARD_OTEL_CAPTURE", "everything", "is structure or statistics"),
+    ],
+)
+def test_a_wrong_variable_is_refused_by_name(
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the variable, never a password, and leaves nothing running."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv(variable, value)
+    threads = threading.active_count()
+    with pytest.raises(ConfigError) as caught:
+        configure()
+
+    assert str(caught.value).startswith(f"{variable} {message}")
+    assert "secret" not in str(caught.value)
+    assert threading.active_count() == threads
+
+
+def test_arguments_beat_the_privacy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a configuration says holds for all runs while it is in force."""
+    monkeypatch.setenv("PETSARD_OTEL_CAPTURE", "structure")
+    monkeypatch.setenv("PETSARD_OTEL_CAPTURE_LOG_MESSAGES", "true")
+    handed_over = Settings(field_names="hashed")
+    assert instruments(None, None, Guard(), handed_over).settings is handed_over
+
+    configuration = configure(capture="statistics", field_names="hashed", logs=True)
+    expected = Settings(capture="statistics", field_names="hashed", logs=True, log_messages=True)
+    assert configuration.settings == expected
+    assert instruments(None, None, Guard(), handed_over).settings == expected
+    configuration.shutdown()
+    assert instruments(None, None, Guard(), handed_over).settings is handed_over
+
+
+def test_log_records_go_where_they_are_asked_for() -> None:
+    """To the configuration's provider, else to the global one, and nowhere unasked."""
+    assert logger_provider_in_force(Settings()) is None
+    assert logger_provider_in_force(Settings(logs=True)) is logs_api.get_logger_provider()
+
+    configuration = configure("http://127.0.0.1:9", logs=True)
+    assert configuration.logger_provider is not None
+    assert logger_provider_in_force(Settings()) is configuration.logger_provider
+    configuration.shutdown()
+
+    configuration = configure("http://127.0.0.1:9", logs=False)
+    assert logger_provider_in_force(Settings(logs=True)) is None
+    configuration.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -299,6 +417,9 @@ def test_a_script_with_a_dead_collector_ends_in_time(tmp_path: Path) -> None:
     [
         ({"endpoint": "localhost:4317"}, "an endpoint is a URL such as http://localhost:4317"),
         ({"endpoint": "http://x", "protocol": "thrift"}, "protocol is grpc or http/protobuf"),
+        ({"endpoint": ""}, "an endpoint is a URL such as http://localhost:4317"),
+        ({"capture": "all"}, "capture is structure or statistics"),
+        ({"field_names": "none"}, "field_names is plain or hashed"),
         ({"sample_ratio": 2.0}, r"sample_ratio is a share from 0 to 1 \(found 2.0\)"),
     ],
 )

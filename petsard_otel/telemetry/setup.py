@@ -20,8 +20,7 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
     AlwaysRecordSampler,
@@ -33,12 +32,14 @@ from opentelemetry.sdk.trace.sampling import (
 from petsard_otel.attributes import SCOPE_NAME
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import LOGS, SHUTDOWN_SECONDS, Settings
-from petsard_otel.telemetry.delivery import Report
-from petsard_otel.telemetry.environment import check_resource_attributes, read
-from petsard_otel.telemetry.identity import SCHEMA_URL, new_span_id, new_trace_id
+from petsard_otel.telemetry.identity import SCHEMA_URL
 from petsard_otel.telemetry.metrics import Metrics, metrics_of
 from petsard_otel.telemetry.mirror import StatusSpanProcessor, mirror_of
-from petsard_otel.telemetry.targets import GRPC, HTTP, route_of
+from petsard_otel.telemetry.recording import recording_provider
+from petsard_otel.telemetry.sending.endings import Ending, end_within
+from petsard_otel.telemetry.sending.environment import check_resource_attributes, read
+from petsard_otel.telemetry.sending.report import Report
+from petsard_otel.telemetry.sending.targets import GRPC, HTTP, route_of
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Tracer
 
-    from petsard_otel.telemetry.delivery import Delivery
     from petsard_otel.telemetry.guard import Guard
+    from petsard_otel.telemetry.sending.delivery import Delivery
 
 COST_SECONDS = 1.75
 """What sending may cost a process that nobody answers, from the imports to the last word."""
@@ -133,42 +134,8 @@ def _private_provider() -> TracerProvider:
     global _private  # noqa: PLW0603  one provider for all runs of a process, made when first needed
     with _lock:
         if _private is None:
-            _private = TracerProvider(
-                sampler=ALWAYS_ON,
-                resource=Resource.get_empty(),
-                shutdown_on_exit=False,
-                id_generator=_SystemIds(),
-                span_limits=_unlimited(),
-            )
+            _private = recording_provider(ALWAYS_ON, Resource.get_empty())
         return _private
-
-
-def _unlimited() -> SpanLimits:
-    """Return limits that no environment variable narrows; our own size budget holds anyway."""
-    unset = SpanLimits.UNSET
-    return SpanLimits(
-        max_attributes=unset,
-        max_events=unset,
-        max_links=unset,
-        max_span_attributes=unset,
-        max_event_attributes=unset,
-        max_link_attributes=unset,
-        max_attribute_length=unset,
-        max_span_attribute_length=unset,
-    )
-
-
-class _SystemIds(IdGenerator):
-    """Ids that do not come from the `random` module's generator, which modules seed."""
-
-    def generate_span_id(self) -> int:
-        return new_span_id()
-
-    def generate_trace_id(self) -> int:
-        return new_trace_id()
-
-    def is_trace_id_random(self) -> bool:
-        return True
 
 
 class Configuration:
@@ -198,6 +165,12 @@ class Configuration:
         self.report = report
         self._last_seconds = min(SHUTDOWN_SECONDS, max(COST_SECONDS - setup_seconds, 0.5))
         self._is_shut_down = False
+        endings: list[Callable[[], object]] = [tracer_provider.shutdown]
+        if isinstance(meter_provider, MeterProvider):
+            endings.append(meter_provider.shutdown)
+        if logger_provider is not None:
+            endings.append(logger_provider.shutdown)
+        self._endings = [Ending(end, may_take_long=bool(report.deliveries)) for end in endings]
         atexit.register(self.shutdown)
 
     @property
@@ -220,14 +193,8 @@ class Configuration:
             if _configured is self:
                 _configured = None
         atexit.unregister(self.shutdown)
-        endings: list[Callable[[], object]] = [self.tracer_provider.shutdown]
-        if isinstance(self.meter_provider, MeterProvider):
-            endings.append(self.meter_provider.shutdown)
-        if self.logger_provider is not None:
-            endings.append(self.logger_provider.shutdown)
-        self.report.end_within(
-            self._last_seconds if timeout_seconds is None else timeout_seconds, endings
-        )
+        seconds = self._last_seconds if timeout_seconds is None else timeout_seconds
+        end_within(seconds, self._endings, self.report)
 
 
 def configure(
@@ -279,26 +246,20 @@ def configure(
     for signal, found in routes.items():
         if found.left_out is not None:
             _logger.warning("%s are sent by otlp, not by %s", signal, found.left_out)
-    tracer_provider = TracerProvider(
-        sampler=AlwaysRecordSampler(sampler),
-        resource=Resource.create(
-            {SERVICE_NAME: service_name or os.environ.get("OTEL_SERVICE_NAME") or "petsard"}
-        ),
-        shutdown_on_exit=False,
-        id_generator=_SystemIds(),
-        span_limits=_unlimited(),
-    )
+    name = service_name or os.environ.get("OTEL_SERVICE_NAME") or "petsard"
+    resource = Resource.create({SERVICE_NAME: name})
+    tracer_provider = recording_provider(AlwaysRecordSampler(sampler), resource)
     report = Report()
     meter_provider: metrics_api.MeterProvider = metrics_api.NoOpMeterProvider()
     logger_provider = None
     if any(route.target or route.is_printed for route in routes.values()):
         # What sends takes a moment to import.
-        from petsard_otel.telemetry.pipelines import Pipelines
+        from petsard_otel.telemetry.sending.pipelines import Pipelines
 
         pipelines = Pipelines(routes, report)
         pipelines.attach_to(tracer_provider)
-        meter_provider = pipelines.meter_provider(tracer_provider.resource) or meter_provider
-        logger_provider = pipelines.logger_provider(tracer_provider.resource)
+        meter_provider = pipelines.meter_provider(resource) or meter_provider
+        logger_provider = pipelines.logger_provider(resource)
     former, _configured = (
         _configured,
         Configuration(

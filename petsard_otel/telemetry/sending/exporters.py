@@ -23,8 +23,8 @@ from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogr
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from petsard_otel.telemetry.environment import choice, read
-from petsard_otel.telemetry.quiet import Quiet
+from petsard_otel.telemetry.sending.environment import choice, read
+from petsard_otel.telemetry.sending.quiet import Quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    from petsard_otel.telemetry.delivery import Delivery
-    from petsard_otel.telemetry.senders import Request
+    from petsard_otel.telemetry.sending.delivery import Delivery
+    from petsard_otel.telemetry.sending.senders import Request
 
 TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 

@@ -1,30 +1,30 @@
-"""Delivery of one signal's items: cut to size, tried again, counted; and the one line if it fails.
+"""Delivery of one signal's items: cut to size, tried again where that may help, and counted.
 
-A receiver that is dead, slow or in a bad mood costs little time, no result, and one warning.
+A receiver that is dead, slow or in a bad mood costs little time and no result.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import threading
 import time
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from petsard_otel.telemetry.guard import Guard
-from petsard_otel.telemetry.problems import TIMED_OUT, TOO_LARGE, Problem, Remedy
-from petsard_otel.telemetry.quiet import Quiet
-from petsard_otel.telemetry.senders import sender_to
-from petsard_otel.telemetry.targets import GRPC
+from petsard_otel.telemetry.sending.problems import TIMED_OUT, TOO_LARGE, UNSENT, Problem, Remedy
+from petsard_otel.telemetry.sending.quiet import Quiet
+from petsard_otel.telemetry.sending.senders import sender_to
+from petsard_otel.telemetry.sending.targets import GRPC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from petsard_otel.telemetry.senders import Request, Sender
-    from petsard_otel.telemetry.targets import Target
+    from petsard_otel.telemetry.sending.report import Report
+    from petsard_otel.telemetry.sending.senders import Request, Sender
+    from petsard_otel.telemetry.sending.targets import Target
 
 T = TypeVar("T")
 
@@ -35,18 +35,8 @@ mebibyte that common proxies take."""
 FIRST_PAUSE_SECONDS = 0.25
 """How long to wait before the second try; before each further one twice as long."""
 
-LAST_WORDS_SECONDS = 0.1
-"""How long a call that was cut off may take to come back."""
-
-LONG_LIVED_SECONDS = 30
-"""A process that has been sending for longer hears of a failure at once, a shorter one at its end,
-when all there is to say can be said in one line."""
-
-_UNSENT = Problem("there was no time to send them all", Remedy.STOP)
-_BROKEN = Problem("they could not be put into a request", Remedy.SKIP)
+_BROKEN = Problem("it could not be put into a request", Remedy.SPLIT)
 _FORKED = Problem("a forked process cannot send over gRPC, only over HTTP", Remedy.STOP)
-
-_logger = logging.getLogger(__name__)
 
 _inherited: list[Sender] = []
 """Senders of the parent process. A child must neither use nor end what they have open."""
@@ -133,25 +123,22 @@ class Delivery(Generic[T]):
         self._has_given_up = True
         self._sender.close()
 
-    @property
-    def undelivered(self) -> int:
-        """How many of the items that ought to arrive have not."""
-        return max(self.sampled - self.delivered, 0)
-
     def _try(self, items: Sequence[T]) -> Problem | None:
         request = self._encode(items)
         if len(items) > 1 and request.ByteSize() > MAX_REQUEST_BYTES:
             return TOO_LARGE
         begun = time.monotonic()
-        problem: Problem | None = _UNSENT
+        problem: Problem | None = UNSENT
         for tried in count():
             deadline = min(begun + self._target.timeout_seconds, self._deadline)
             remaining = deadline - time.monotonic()
             if self._has_given_up or remaining <= 0:
                 break
             self._is_sending = True
-            problem = self._sender.send(request, remaining)
-            self._is_sending = False
+            try:
+                problem = self._sender.send(request, remaining)
+            finally:
+                self._is_sending = False
             if problem is None:
                 self._is_down = False
                 break
@@ -182,7 +169,7 @@ class Delivery(Generic[T]):
         with self._lock:
             self.delivered += delivered
             self.failed += failed
-            if problem is not _UNSENT or self.problem is None:
+            if problem is not UNSENT or self.problem is None:
                 self.problem = problem or self.problem
         if problem is not None and not self._closing.is_set():
             self._report.say_so_far()
@@ -211,100 +198,3 @@ class _Refusing:
 
     def close(self) -> None:
         pass
-
-
-class Report:
-    """The one line about what did not arrive, of all signals of a configuration."""
-
-    def __init__(self) -> None:
-        self.deliveries: list[Delivery[Any]] = []
-        # Taking the only entry of a list needs no lock, which a fork might find held.
-        self._turns = [True]
-        self._begun = time.monotonic()
-
-    def delivery_of(self, signal: str) -> Delivery[Any] | None:
-        """Return how a signal fares; None where it is not sent."""
-        return next((found for found in self.deliveries if found.signal == signal), None)
-
-    def end_within(self, timeout_seconds: float, endings: Sequence[Callable[[], object]]) -> None:
-        """Call what ends the providers, all at once, and come back in time whatever they do."""
-        end = time.monotonic() + timeout_seconds
-        deadline = end - min(LAST_WORDS_SECONDS, timeout_seconds / 2)
-        for delivery in self.deliveries:
-            delivery.close_by(deadline)
-        threads = [threading.Thread(target=_end, args=(call,), daemon=True) for call in endings]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(max(deadline - time.monotonic(), 0))
-        for delivery in self.deliveries:
-            delivery.stop()
-        for thread in threads:
-            thread.join(max(end - time.monotonic(), 0))
-        self.say_at_end()
-
-    def claim(self) -> None:
-        """Leave it to the caller to say `sentence()`."""
-        self._turns.clear()
-
-    def say_so_far(self) -> None:
-        """Log the line while a process runs on, unless it has been said."""
-        if time.monotonic() - self._begun < LONG_LIVED_SECONDS:
-            return
-        text = self.sentence(so_far=True)
-        if text is not None and self._is_first():
-            _logger.warning("%s", text)
-
-    def say_at_end(self) -> None:
-        """Log the line when no more will be sent, unless it has been said."""
-        text = self.sentence()
-        if text is not None and self._is_first():
-            _logger.warning("%s", text)
-
-    def sentence(self, note: str = "", *, so_far: bool = False) -> str | None:
-        """Say what arrived of what was expected, where, and why no more; None where all did.
-
-        Args:
-            note: Put after the endpoint.
-            so_far: Judge by what has been tried, not by what was expected.
-        """
-        lacking = [
-            (found, part) for found in self.deliveries if (part := _lack(found, so_far=so_far))
-        ]
-        if not lacking:
-            return None
-        parts = [part for _, part in lacking]
-        what = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
-        first = lacking[0][0]
-        problem = first.problem or _UNSENT
-        return (
-            f"{'so far ' if so_far else ''}{what} reached the collector at {first.endpoint}{note}: "
-            f"{problem.text}; the results are not affected"
-        )
-
-    def _is_first(self) -> bool:
-        try:
-            return self._turns.pop()
-        except IndexError:
-            return False
-
-
-def _lack(delivery: Delivery[Any], *, so_far: bool) -> str | None:
-    """Say how much of a signal is missing."""
-    expected = delivery.delivered + delivery.failed if so_far else delivery.sampled
-    if delivery.delivered >= expected:
-        return None
-    if delivery.problem is not None and delivery.problem.is_unserved and not delivery.is_asked_for:
-        _logger.debug("%s takes no %s", delivery.endpoint, delivery.signal)
-        return None
-    if delivery.signal == "metrics":
-        return "not all metrics" if delivery.delivered else "no metrics"
-    noun = "spans" if delivery.signal == "traces" else "log records"
-    if not delivery.delivered:
-        return f"none of {expected} {noun}"
-    return f"only {delivery.delivered} of {expected} {noun}"
-
-
-def _end(ending: Callable[[], object]) -> None:
-    with Guard(), Quiet():
-        ending()

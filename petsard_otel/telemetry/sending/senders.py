@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from petsard_otel.telemetry.problems import (
+from petsard_otel.telemetry.sending.problems import (
     TIMED_OUT,
     Problem,
     problem_of_call,
     problem_of_error,
     problem_of_response,
 )
-from petsard_otel.telemetry.targets import GRPC
+from petsard_otel.telemetry.sending.targets import GRPC
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from petsard_otel.telemetry.targets import Target
+    from petsard_otel.telemetry.sending.targets import Target
 
 _AGENT = f"petsard-otel/{__version__}"
 
@@ -130,7 +130,7 @@ class HttpSender:
         if self._compress is not None:
             headers["Content-Encoding"] = target.compression
         self._session.headers.update({**headers, **dict(target.headers)})
-        self._session.verify = target.certificate or True
+        self._certificate = target.certificate
         if target.client_certificate is not None and target.client_key is not None:
             self._session.cert = (target.client_certificate, target.client_key)
         elif target.client_certificate is not None:
@@ -144,6 +144,8 @@ class HttpSender:
                 self._url,
                 data=body if self._compress is None else self._compress(body),
                 timeout=timeout_seconds,
+                # Where the session had it, REQUESTS_CA_BUNDLE would count for more.
+                verify=self._certificate,
                 allow_redirects=False,
             )
         except (OSError, ValueError) as error:

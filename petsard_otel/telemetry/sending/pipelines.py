@@ -19,9 +19,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import EXPORT_QUEUE_SIZE
-from petsard_otel.telemetry.delivery import Delivery
-from petsard_otel.telemetry.environment import number, read, whole_number
-from petsard_otel.telemetry.exporters import (
+from petsard_otel.telemetry.sending.delivery import Delivery
+from petsard_otel.telemetry.sending.environment import number, read, whole_number
+from petsard_otel.telemetry.sending.exporters import (
     CountedLogs,
     CountedSpans,
     DeliveredLogs,
@@ -29,7 +29,7 @@ from petsard_otel.telemetry.exporters import (
     DeliveredSpans,
     encode_metric_parts,
 )
-from petsard_otel.telemetry.quiet import hush_libraries
+from petsard_otel.telemetry.sending.quiet import hush_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    from petsard_otel.telemetry.delivery import Report
-    from petsard_otel.telemetry.targets import Route
+    from petsard_otel.telemetry.sending.report import Report
+    from petsard_otel.telemetry.sending.targets import Route
 
 _BATCH_SIZE = 512
 """The SDK's own default."""

@@ -47,6 +47,7 @@ UNRESOLVED = Problem("the name of the host does not resolve", Remedy.WAIT)
 UNREACHABLE = Problem("the host cannot be reached", Remedy.WAIT)
 TIMED_OUT = Problem("timed out", Remedy.WAIT)
 NO_TLS = Problem("no TLS connection could be agreed on", Remedy.WAIT)
+UNSENT = Problem("there were too many to send in time", Remedy.STOP)
 TOO_LARGE = Problem("the request is too large", Remedy.SPLIT)
 HUNG_UP = Problem("the connection was closed", Remedy.RETRY, retry_after_seconds=0)
 """What a receiver does to a connection that it has kept for long enough, so try at once."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import EXPORT_TIMEOUT_SECONDS
-from petsard_otel.telemetry.environment import (
+from petsard_otel.telemetry.sending.environment import (
     choice,
     existing_file,
     headers,
