@@ -6,6 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+
 from petsard_otel import attributes as key
 from petsard_otel.settings import Settings
 from petsard_otel.telemetry.identity import SCHEMA_URL
@@ -13,7 +16,6 @@ from petsard_otel.telemetry.privacy import Privacy
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
     from petsard_otel.telemetry.encoding import Attributes
@@ -25,6 +27,10 @@ DURATION_BOUNDARIES = [
 
 ROW_BOUNDARIES = [0, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000]
 """Buckets in rows."""
+
+_NO_SPAN = set_span_in_context(INVALID_SPAN, Context())
+"""Counters have no exemplars: to choose among several, the SDK draws from the `random` module's
+generator, and a module that seeded it would have other results."""
 
 
 class Metrics:
@@ -89,7 +95,7 @@ class Metrics:
             {key.MODULE_NAME: module, key.EXPERIMENT_NAME: experiment, key.ENGINE: engine}
         )
         if has_changed_schema:
-            self._schema_changes.add(1, attributes, context)
+            self._schema_changes.add(1, attributes, _NO_SPAN)
         if rows is not None:
             self._module_rows.record(rows, attributes, context)
         self._module_duration.record(
@@ -98,7 +104,7 @@ class Metrics:
 
     def run_started(self, engine: str) -> None:
         """Count a run as under way; `run_ended` takes it back."""
-        self._run_active.add(1, self._admit({key.ENGINE: engine}))
+        self._run_active.add(1, self._admit({key.ENGINE: engine}), _NO_SPAN)
 
     def run_ended(
         self,
