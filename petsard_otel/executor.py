@@ -143,17 +143,18 @@ class Executor:
             self._result[path] = self.status.get_result(module)
 
     def _adapter(self, execution: Execution) -> Adapter:
+        return self._create(execution.module, execution.experiment, execution.parameters)
+
+    def _create(self, module: str, experiment: str, parameters: Mapping[str, Any]) -> Adapter:
         from petsard_otel.modules import create_adapter
 
-        return create_adapter(execution.module, execution.experiment, execution.parameters)
+        return create_adapter(module, experiment, parameters)
 
     def _check_parameters(self) -> None:
         """Make each experiment's adapter once, so that a mistake is found before anything runs."""
-        from petsard_otel.modules import create_adapter
-
         for module, experiments in self.config.yaml.items():
             for experiment, parameters in experiments.items():
-                create_adapter(module, experiment, parameters)
+                self._create(module, experiment, parameters)
         first = self.sequence[0]
         for experiment, parameters in self.config.yaml[first].items():
             if first != "Loader" and parameters.get("method") != "custom_data":

@@ -132,6 +132,29 @@ def test_the_metrics_page_runs_as_written() -> None:
     exec(compile(shown[0], "metrics-and-logs.md", "exec"), {})  # noqa: S102  our own page
 
 
+def test_the_audit_page_s_tests_run_as_written(project: Path) -> None:
+    """What it tells to write into a test suite passes there, for a module that keeps quiet."""
+    shown = blocks((ROOT / "docs" / "audit.md").read_text(), "python")
+    for block in shown:
+        name = block.partition("\n")[0].removeprefix("# ")
+        (project / name).write_text(block)
+    (project / "my_project.py").write_text(
+        "from petsard_otel import Schema\n"
+        "from petsard_otel.modules.synthesizer import SynthesizerAdapter\n"
+        "class MySynthesizer(SynthesizerAdapter):\n"
+        "    def run(self, input):\n"
+        "        schema = Schema.from_dataframe(input['data'], 'mine')\n"
+        "        super().run({'schema': schema, **input})\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout.rstrip().splitlines()[-1].startswith("3 passed"), found.stdout
+
+
 def test_the_readmes_commands_run_as_written(project: Path) -> None:
     """Every `petsard-otel` line that needs no server works beside the examples."""
     commands = [
@@ -140,7 +163,7 @@ def test_the_readmes_commands_run_as_written(project: Path) -> None:
         for line in block.splitlines()
         if line.startswith("$ petsard-otel") and "--endpoint" not in line
     ]
-    assert len(commands) == 3
+    assert len(commands) == 4
     program = shlex.join([sys.executable, "-m", "petsard_otel"])
     for command in commands:
         typed = command.replace("petsard-otel", program, 1).replace("| jq '.[0]'", "> steps.json")

@@ -36,6 +36,7 @@ _EXAMPLES = f"""\
 examples:
   {PROGRAM} run pipeline.yaml
   {PROGRAM} run --help
+  {PROGRAM} audit pipeline.yaml
 
 {_EXIT_CODES}"""
 
@@ -57,6 +58,30 @@ OTEL_* variables say, else nowhere. A collector that cannot be reached changes
 neither the results nor the exit code.
 
 {_EXIT_CODES}"""
+
+_AUDIT_DESCRIPTION = """\
+Prove that nothing personal leaves: run the pipeline with sentinels planted in
+its tables and its configuration, replay it with every module failing on them,
+under every exporter, and search every byte that left, in every usual encoding.
+"""
+
+_AUDIT_EXAMPLES = f"""\
+examples:
+  {PROGRAM} audit pipeline.yaml
+  {PROGRAM} audit pipeline.yaml --format json > audit.json
+  PETSARD_OTEL_FIELD_NAMES=hashed {PROGRAM} audit pipeline.yaml
+
+The pipeline's data are read, and no file of yours is written: what the Reporter
+saves goes to a temporary folder. Telemetry goes to this process alone, whatever
+the OTEL_* variables say; the PETSARD_OTEL_* variables are in force.
+
+exit codes:
+  0    nothing that was planted left
+  1    something left, or not everything could be looked at, or a module of the
+       pipeline failed
+  2    bad configuration, or bad usage
+  130  interrupted by Ctrl-C
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     options = _parser().parse_args(arguments)
-    # The one command so far; imported here, so that --help need not wait for it.
+    # Imported here, so that --help need not wait for them.
+    if options.command == "audit":
+        from petsard_otel.cli.audit import audit
+
+        return audit(options, interrupts)
     from petsard_otel.cli.run import run
 
     return run(options, interrupts)
@@ -100,8 +129,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True
+    )
     _add_run(commands)
+    _add_audit(commands)
     return parser
 
 
@@ -150,6 +182,30 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     run.add_argument(
         "--traceback", action="store_true", help="show where in the code a module failed"
+    )
+
+
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="prove that nothing of a cell's content leaves the process",
+        description=_AUDIT_DESCRIPTION,
+        epilog=_AUDIT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    audit.add_argument("config", type=_path, metavar="CONFIG", help="path of the YAML file")
+    audit.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="how the result is printed (default: %(default)s)",
+    )
+    audit.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="write nothing to stderr but errors",
     )
 
 

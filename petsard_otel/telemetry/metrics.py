@@ -122,7 +122,7 @@ class Metrics:
             context: Where its span is the current one, for exemplars; else the current context.
         """
         attributes = self._admit({key.ENGINE: engine})
-        self._run_active.add(-1, attributes, context)
+        self._run_active.add(-1, attributes, _NO_SPAN)
         if duration_seconds is not None:
             self._run_duration.record(
                 duration_seconds, self._with_error(attributes, error_type), context

@@ -1,0 +1,1 @@
+"""The audit: proves on a user's own pipeline that nothing planted in it leaves the process."""
