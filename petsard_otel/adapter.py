@@ -24,7 +24,10 @@ class Adapter(Protocol):
         """Do the work. May open `step_span`s for the parts whose time is of interest."""
 
     def get_result(self) -> Any:
-        """Return what `run` made: a DataFrame, or a dict of named parts."""
+        """Return what `run` made: a DataFrame, or a dict of named parts.
+
+        Asked several times after one `run`, by later modules and by whoever records.
+        """
 
 
 class DescribesSchema(Protocol):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from petsard_otel.adapter import predicts_schema
 from petsard_otel.config import Config
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.logs import LogOptions, petsard_log
+from petsard_otel.logs import OWN_RECORD, LogOptions, petsard_log
 from petsard_otel.status import Status
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Executor:
         self._result = {}
         total = self.config.execution_count
         with petsard_log(self._log_options), self.status.running(self.config, self.engine):
-            _logger.info("Starting a run of %d module executions", total)
+            _logger.info("Starting a run of %d module executions", total, extra=OWN_RECORD)
             for number, execution in enumerate(self.config.executions(), start=1):
                 adapter = self._adapter(execution)
                 if predicts_schema(adapter):
@@ -107,7 +107,7 @@ class Executor:
                 self._execute(execution, adapter)
             if progress is not None:
                 progress(Progress(total, total))
-            _logger.info("Completed the run")
+            _logger.info("Completed the run", extra=OWN_RECORD)
         self._is_completed = True
 
     def get_result(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class Executor:
 
     def _execute(self, execution: Execution, adapter: Adapter) -> None:
         module, experiment = execution.module, execution.experiment
-        _logger.info("Executing %s[%s]", module, experiment)
+        _logger.info("Executing %s[%s]", module, experiment, extra=OWN_RECORD)
         with self.status.executing(module, experiment, type(adapter).__name__):
             given = adapter.set_input(self.status)
             adapter.run(given)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.exceptions import ConfigError
+from petsard_otel.passing import passing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
 _CHOICES = {
     "log_output_type": ("stdout", "file", "both"),
@@ -72,12 +72,15 @@ _run: ContextVar[object] = ContextVar("petsard-otel-log-of-run", default=None)
 _lock = threading.Lock()
 _relay: _Relay | None = None
 
+OWN_RECORD = {"petsard_otel_own": object()}
+"""Given as `extra` to what this package itself says on the `PETsARD` logger: counts and names."""
+
 _HIDDEN = -sys.maxsize
 """A level below that of any handler."""
 
 
-@contextmanager
-def petsard_log(options: LogOptions | None) -> Iterator[None]:
+@passing
+def petsard_log(options: LogOptions | None) -> Generator[None]:
     """Send the `PETsARD` logger's records of this run where the options say, while it runs.
 
     Runs in several threads keep their records apart: a record goes to the handlers of the run in
@@ -101,8 +104,8 @@ def petsard_log(options: LogOptions | None) -> Iterator[None]:
             handler.close()
 
 
-@contextmanager
-def overheard(handler: logging.Handler) -> Iterator[None]:
+@passing
+def overheard(handler: logging.Handler) -> Generator[None]:
     """Hand the `PETsARD` logger's records to one more handler, unseen by the host.
 
     Its level says which records it wants; whose, it has to find out itself.
@@ -123,8 +126,8 @@ class _Listeners:
         self.level = min(handler.level for handler in handlers)
 
 
-@contextmanager
-def _fed(listeners: _Listeners) -> Iterator[None]:
+@passing
+def _fed(listeners: _Listeners) -> Generator[None]:
     """Have the relay hand records on; the first run installs it, the last removes it."""
     global _relay  # noqa: PLW0603  the host has one logger of this name
     with _lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import timezone
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -424,11 +425,25 @@ def _column_type(column: pd.Series[Any]) -> tuple[str, bool]:
         return "timedelta", False
     if kind == "O" and str(dtype) in {"object", "string[pyarrow]"}:
         return _INFERRED_TYPES.get(pd.api.types.infer_dtype(column, skipna=True), "object"), False
-    is_known = isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype | pd.ArrowDtype)
-    return (str(dtype) if is_known else type(dtype).__name__), False
+    return _extension_name(dtype), False
+
+
+def _extension_name(dtype: Any) -> str:
+    """Return a type's name; of a nested Arrow type its kind alone, without the names inside."""
+    import pandas as pd
+
+    text = str(dtype)
+    if isinstance(dtype, pd.ArrowDtype):
+        kind, _, inside = text.partition("<")
+        return f"{kind}[pyarrow]" if ":" in inside else text
+    is_known = isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype)
+    return text if is_known else type(dtype).__name__
 
 
 def _zone_name(zone: object) -> str:
     """Return a time zone's name; of one that somebody wrote himself the type's."""
+    if type(zone) is timezone:
+        # Whoever made it may have called it anything.
+        return str(timezone(zone.utcoffset(None)))
     is_known = _library_of(type(zone)) in {"datetime", "dateutil", "pytz", "zoneinfo"}
     return str(zone) if is_known else type(zone).__name__

@@ -6,11 +6,12 @@ The state is kept directly; what was observed comes from ended spans alone, by w
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.exceptions import ConfigError, PetsardOtelError
+from petsard_otel.passing import passing
 from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
 from petsard_otel.state import PipelineState
 from petsard_otel.store import StatusStore
@@ -19,7 +20,7 @@ from petsard_otel.telemetry.recorder import Observed, Recorder
 from petsard_otel.telemetry.spans import add_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     import pandas as pd
     from opentelemetry.metrics import MeterProvider
@@ -87,6 +88,7 @@ class Status(PipelineState):
         super().__init__(config.sequence)
         self.config = config
         self._is_running = False
+        self._executing: OpenSpan | None = None
         self._store = StatusStore(max_snapshots, max_changes, max_timings)
         self._recorder = Recorder(self._store, tracer_provider, meter_provider)
         self._predicted: dict[str, Any] = {}
@@ -95,8 +97,8 @@ class Status(PipelineState):
 
     # What is recorded.
 
-    @contextmanager
-    def running(self, config: Config, engine: str) -> Iterator[None]:
+    @passing
+    def running(self, config: Config, engine: str) -> Generator[None]:
         """Hold the run's span open around the module executions."""
         self._is_running = True
         try:
@@ -105,14 +107,15 @@ class Status(PipelineState):
         finally:
             self._is_running = False
 
-    @contextmanager
-    def executing(self, module: str, experiment: str, operator_type: str) -> Iterator[None]:
+    @passing
+    def executing(self, module: str, experiment: str, operator_type: str) -> Generator[None]:
         """Hold a module execution's span open until `put`, or until the block fails."""
         span = self._start(module, experiment)
         if span is None:
             yield
             return
         span.enter()
+        around, self._executing = self._executing, span
         try:
             yield
         except BaseException as error:
@@ -120,6 +123,7 @@ class Status(PipelineState):
                 self._end_failed(span, module, operator_type, error)
             raise
         finally:
+            self._executing = around
             span.leave()
 
     def predict(self, module: str, adapter: PredictsSchema) -> None:
@@ -147,7 +151,7 @@ class Status(PipelineState):
             experiment: The experiment.
             adapter: What was run; its schema and its result are asked for here.
         """
-        span = self._recorder.open_module(module, experiment) or self._start(module, experiment)
+        span = self._recorder.open_module(module, experiment) or self._held(module, experiment)
         operator_type = type(adapter).__name__
         try:
             self.keep(module, experiment, adapter)
@@ -172,6 +176,13 @@ class Status(PipelineState):
                 predicted=predicted,
             ),
         )
+
+    def _held(self, module: str, experiment: str) -> OpenSpan | None:
+        """Return the span of an execution whose module left another context than it found."""
+        span = self._executing
+        if span is not None and span.is_open and span.subject == (module, experiment):
+            return span
+        return self._start(module, experiment)
 
     def _start(self, module: str, experiment: str) -> OpenSpan | None:
         upstream, path = self._place(module, experiment)
@@ -255,7 +266,7 @@ class Status(PipelineState):
             return None
         add_context(span, checked)
         span.end({})
-        return self._store.last_timing
+        return self._store.timing(f"{span.identity.span_id:016x}")
 
     # Questions to what was observed.
 

@@ -296,11 +296,11 @@ class StatusStore:
         with self._lock:
             return self._snapshots.entries[-1] if self._snapshots.entries else None
 
-    @property
-    def last_timing(self) -> TimingRecord | None:
-        """The newest timing record."""
+    def timing(self, record_id: str) -> TimingRecord | None:
+        """Return one timing record, the newest looked at first; None where it is unknown."""
         with self._lock:
-            return self._timings.entries[-1] if self._timings.entries else None
+            entries = reversed(self._timings.entries)
+            return next((entry for entry in entries if entry.record_id == record_id), None)
 
     @property
     def last_change(self) -> ChangeRecord | None:

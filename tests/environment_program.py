@@ -152,7 +152,7 @@ def fork_beside_a_reader() -> None:
         child = os.fork()
         if child == 0:
             # One that waits for a lock of its parent's waits for ever.
-            signal.alarm(3)
+            signal.alarm(30)
             in_child(f"child_{number}.txt")
             os._exit(0)
         codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

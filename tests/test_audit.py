@@ -230,7 +230,7 @@ def test_the_process_is_left_as_it_was(folder: Path) -> None:
 def test_a_log_that_the_configuration_asks_for_is_not_written(folder: Path) -> None:
     """The `Executor:` section's file goes to the temporary folder, a Reporter's files too."""
     (folder / "logging.yaml").write_text(
-        "Executor: {log_output_type: both, log_level: DEBUG, log_dir: logs}\n"
+        "Executor: {log_output_type: both, log_level: DEBUG, log_dir: logs, log_filename: ../x}\n"
         f"{PIPELINE}Reporter:\n  tables: {{method: save_data, source: Synthesizer}}\n"
     )
     found = petsard_otel("audit", "logging.yaml", within=folder)

@@ -331,6 +331,18 @@ def test_an_unusable_variable_is_named_as_the_cause(folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["run", "audit"])
+def test_a_variable_that_the_sdk_fails_on_is_named(folder: Path, command: str) -> None:
+    """It does so at its import; that is no reason for a traceback."""
+    found = petsard_otel(
+        command, "pipeline.yaml", within=folder, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="lots"
+    )
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr == (
+        "petsard-otel: error: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT is a whole number (found 'lots')\n"
+    )
+
+
 # Readers that go, disks that are full, interrupts.
 
 

@@ -170,9 +170,16 @@ def test_a_span_that_cannot_be_encoded_takes_no_neighbour_down(protocol: str) ->
     ],
 )
 def test_a_receiver_in_a_bad_mood_is_one_warning(
-    protocol: str, mood: Any, attempts: int, words: str, caplog: pytest.LogCaptureFixture
+    protocol: str,
+    mood: Any,
+    attempts: int,
+    words: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However many batches there are, the first refusal stands for all, and one line says so."""
+    """However many requests there are, the first refusal stands for all, and one line says so."""
+    # One batch, that is several requests for its size: nothing is sent before the end.
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2000")
     moods = {signal: [mood] for signal in ("traces", "metrics", "logs")}
     with RECEIVERS[protocol](**moods) as (endpoint, receiver):
         configuration = configure(endpoint, protocol=protocol, logs=True)
@@ -182,7 +189,8 @@ def test_a_receiver_in_a_bad_mood_is_one_warning(
         configuration.shutdown()
         seconds = time.perf_counter() - begin
 
-    assert seconds < 2
+    # A loaded machine takes longer than the 1.5 seconds; an exporter's own retries take 7.5 to 30.
+    assert seconds < 5
     assert receiver.attempts["traces"] <= attempts
     what = "none of 1100 spans and none of 1 log record"
     assert warnings(caplog) == [said(f"{what} reached the collector at {endpoint}: {words}")]
@@ -196,7 +204,7 @@ def test_a_receiver_that_recovers_gets_everything(
     with RECEIVERS[protocol](traces=[mood, 200]) as (endpoint, receiver):
         configuration = configure(endpoint, protocol=protocol)
         record(configuration, 10, 10)
-        configuration.shutdown()
+        configuration.shutdown(timeout_seconds=30)
 
     assert sorted(receiver.spans) == ["s0", "s1"]
     assert warnings(caplog) == []
@@ -207,7 +215,7 @@ def test_a_batch_that_is_not_liked_does_not_stop_the_next() -> None:
     with http_receiver(traces=[400, 200]) as (endpoint, receiver):
         configuration = configure(endpoint, protocol="http/protobuf")
         record(configuration, *[10] * 600)
-        configuration.shutdown()
+        configuration.shutdown(timeout_seconds=30)
 
     assert configuration.delivery is not None
     assert (configuration.delivery.failed, len(receiver.all_spans)) == (512, 88)

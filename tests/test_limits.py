@@ -401,7 +401,7 @@ def arrow(values: list[Any], kind: pa.DataType) -> Any:
          "datetime[UTC+01:00]", "plain"),
         (cells_of(Hostile(), Masked()), "object", "plain"),
         (arrow([None], pa.list_(pa.int8())),
-         "list<item: int8>[pyarrow]", "plain"),
+         "list[pyarrow]", "plain"),
         (pd.Series([], dtype=object), "object", "plain"),
         (np.zeros(2, dtype="complex128"), "Complex128DType", "plain"),
     ],

@@ -161,7 +161,7 @@ def test_records_leave_with_their_trace_context(
         (WITHHELD, "INFO", 9, *inside, "run"),
         (WITHHELD, "WARNING", 13, *step, "run"),
         (WITHHELD, "ERROR", 17, *inside, "run"),
-        (WITHHELD, "Level 25", 12, *inside, "_execute"),
+        (WITHHELD, "INFO4", 12, *inside, "_execute"),
         ("Completed the run", "INFO", 9, *around, "run"),
     ]
     assert {record.trace_id for record in exported.records} == {run.context.trace_id}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from opentelemetry import trace as trace_api
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -339,3 +343,68 @@ def test_text_of_a_timing_stays_here(recorded: Recorded) -> None:
     assert sent["petsard.step.context.attempt"] == 2
     assert sent["petsard.step.context.ok"] is True
     assert "petsard.step.context.who" not in sent
+
+
+def test_the_configurations_hash_is_keyed_with_the_names(
+    monkeypatch: pytest.MonkeyPatch, recorded: Recorded, config: dict[str, Any]
+) -> None:
+    """Who knows all of a configuration but a short secret cannot try it out against the hash."""
+    monkeypatch.setenv("PETSARD_OTEL_FIELD_NAMES", "hashed")
+    monkeypatch.setenv("PETSARD_OTEL_FIELD_NAMES_KEY", "a")
+    executor = Executor(config, tracer_provider=recorded.provider)
+    executor.run()
+
+    sent = recorded.spans["petsard run"].attributes["petsard.config.hash"]
+    assert sent != executor.config.hash
+    keyed = hmac.new(b"a", executor.config.hash.encode(), "sha256").hexdigest()
+    assert sent == keyed[:32]
+
+
+def test_a_key_may_be_any_bytes(monkeypatch: pytest.MonkeyPatch, cars: Schema) -> None:
+    """A key that is no UTF-8 costs no record."""
+    monkeypatch.setenv("PETSARD_OTEL_FIELD_NAMES", "hashed")
+    monkeypatch.setenv("PETSARD_OTEL_FIELD_NAMES_KEY", "\udcff\udcfe")
+    status = Status(Pipeline("Loader"))
+    status.put("Loader", "a", TableAdapter(cars))
+    assert len(status.get_snapshots()) == 1
+
+
+def test_types_name_no_field_and_no_zone_of_ones_own() -> None:
+    """Names inside a nested type, and of a time zone that somebody made, stay."""
+    moments = pd.Series(pd.to_datetime(["2020-01-01"]))
+    zone = dt.timezone(dt.timedelta(hours=1), "AliceZone")
+    table = pd.DataFrame(
+        {
+            "s": pd.Series([{"alice": 1}], dtype=pd.ArrowDtype(pa.struct([("alice", pa.int64())]))),
+            "z": moments.dt.tz_localize(zone),
+        }
+    )
+    types = [a.type for a in Schema.from_dataframe(table, "t").attributes.values()]
+    assert types == ["struct[pyarrow]", "datetime[UTC+01:00]"]
+
+
+def test_a_column_without_a_number_costs_no_schema(
+    monkeypatch: pytest.MonkeyPatch, recorded: Recorded
+) -> None:
+    """Statistics of odd columns are null, and whatever goes wrong there, the record is whole."""
+    monkeypatch.setenv("PETSARD_OTEL_CAPTURE", "statistics")
+    table = pd.DataFrame(
+        {
+            "empty": pd.Series([None, None], dtype="Int64"),
+            "endless": [float("inf"), 1.0],
+        }
+    )
+    schema = Schema.from_dataframe(table, "t")
+    status = Status(Pipeline("Loader"), tracer_provider=recorded.provider)
+    status.put("Loader", "a", TableAdapter(schema, table))
+
+    assert status.get_snapshots()[0].metadata_after is schema
+    assert status.get_status_summary()["telemetry_errors"] == 0
+    found = [
+        json.loads(entry)
+        for entry in recorded.spans["Loader[a]"].attributes["petsard.output.statistics"]
+    ]
+    assert [(entry["name"], entry["missing"], entry["max"]) for entry in found] == [
+        ("empty", 2, None),
+        ("endless", 0, None),
+    ]

@@ -27,7 +27,7 @@ from opentelemetry.propagators.textmap import (
 )
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
-from petsard_otel import Executor
+from petsard_otel import Executor, Schema, Status
 from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.propagation import (
     adopt_environment,
@@ -36,13 +36,13 @@ from petsard_otel.telemetry.propagation import (
     context_or_environment,
 )
 
+from .conftest import Pipeline, Recorded, TableAdapter
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from opentelemetry.context import Context
-
-    from .conftest import Recorded
 
 TRACE_ID = 0x0123456789ABCDEF0123456789ABCDEF
 SPAN_ID = 0xFEDCBA9876543210
@@ -372,3 +372,23 @@ def test_a_pipeline_in_a_child_process_is_part_of_the_trace(
     assert {trace for _, trace, _ in told} == {f"{module.context.trace_id:032x}"}
     assert told[2][2] == f"{load.context.span_id:016x}"
     assert load.parent.span_id == module.context.span_id
+
+
+def test_a_status_alone_is_begun_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, recorded: Recorded, cars: Schema
+) -> None:
+    """Without an Executor too, executions and timings are in the trace of who started it."""
+    monkeypatch.setenv("TRACEPARENT", f"00-{0xABC:032x}-{0xDEF:016x}-01")
+    monkeypatch.setenv("BAGGAGE", "a=b")
+    status = Status(Pipeline("Loader"), tracer_provider=recorded.provider)
+    status.put("Loader", "a", TableAdapter(cars))
+    status.start_timing("Loader", "a", "ask")
+    status.end_timing("Loader", "a", "ask")
+    with status.executing("Loader", "b", "Mine"):
+        child = child_environment({})
+        status.put("Loader", "b", TableAdapter(cars))
+
+    assert {span.context.trace_id for span in recorded.exported} == {0xABC}
+    assert {span.parent.span_id for span in recorded.exported} == {0xDEF}
+    inside = recorded.spans["Loader[b]"].context.span_id
+    assert child == {"TRACEPARENT": f"00-{0xABC:032x}-{inside:016x}-01", "BAGGAGE": "a=b"}

@@ -488,10 +488,10 @@ def test_a_wide_schema_costs_what_a_narrow_one_does() -> None:
     wide = Schema.of("w", [Attribute(f"c{n}", "float64") for n in range(5000)])
     status = Status(THREE)
     status.put("Loader", "a", TableAdapter(wide))
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(200):
         status.put("Loader", "a", TableAdapter(wide))
-    seconds = (time.perf_counter() - begin) / 200
+    seconds = (time.process_time() - begin) / 200
 
     # One look at 5,000 columns takes over 5 ms here.
     assert seconds < 0.002

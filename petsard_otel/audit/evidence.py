@@ -118,15 +118,15 @@ def captured_logs(evidence: Evidence) -> Iterator[None]:
     handler = _LogCapture(evidence.take_text)
     handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    former = [(logger, logger.level, logger.propagate) for logger in loggers]
+    former = [(logger, logger.handlers, logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
-        logger.addHandler(handler)
+        logger.handlers = [handler]
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
     try:
         yield
     finally:
-        for logger, level, propagate in former:
-            logger.removeHandler(handler)
+        for logger, handlers, level, propagate in former:
+            logger.handlers = handlers
             logger.setLevel(level)
             logger.propagate = propagate

@@ -201,11 +201,12 @@ def _quiet_environment(mint: Mint) -> Iterator[None]:
         name: value
         for name, value in os.environ.items()
         if name.startswith(is_ours) and name not in KEPT_VARIABLES
-    } | {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
+    } | {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy", "no_grpc_proxy")}
     changed = dict.fromkeys((*former, "BAGGAGE")) | {
         "BAGGAGE": f"cell={quote(mint.said('baggage', 'the environment'))}",
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
+        "no_grpc_proxy": "127.0.0.1",
     }
     _set_variables(changed)
     try:

@@ -54,6 +54,8 @@ class Payload:
         try:
             if body.startswith(GZIP_MAGIC):
                 body = gzip.decompress(body)
+            elif body.startswith(b"\x78"):
+                body = zlib.decompress(body)
             return REQUESTS[self.signal].FromString(body)
         except (DecodeError, OSError, EOFError, zlib.error):
             return None

@@ -15,7 +15,7 @@ class Find:
 
     Attributes:
         what: What was planted, and where, such as `a text cell of Loader[cars], column 1 (str)`.
-        artefact: What it was found in, such as `traces over grpc`.
+        artefact: What it was found in, such as `traces over gRPC`.
         place: Where in there, such as `span Synthesizer.fit, attribute petsard.step.name`.
         encoding: What it was found as, such as `base64`.
         count: How often.

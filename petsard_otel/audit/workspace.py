@@ -52,7 +52,11 @@ class Workspace:
         content = {name: self._reached(section) for name, section in self.content.items()}
         if content.get(EXECUTOR):
             logs = str(self._folder / "logs")
-            content[EXECUTOR] |= {"log_output_type": "file", "log_dir": logs}
+            content[EXECUTOR] |= {
+                "log_output_type": "file",
+                "log_dir": logs,
+                "log_filename": "audited.log",
+            }
         for number, parameters in enumerate((content.get("Reporter") or {}).values()):
             prefix = os.path.basename(parameters.get("output") or "petsard")  # noqa: PTH119  "out/" has an empty one
             parameters["output"] = str(self._folder / f"reports-{number}" / prefix)

@@ -167,7 +167,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--endpoint",
         type=_url,
         metavar="URL",
-        help="send the spans to this OTLP receiver, such as http://localhost:4317",
+        help="send spans and metrics to this OTLP receiver, such as http://localhost:4317",
     )
     run.add_argument(
         "--protocol",

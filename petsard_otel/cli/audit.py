@@ -55,6 +55,10 @@ def _audited(options: Namespace, interrupts: Interrupts, console: Console) -> Au
             live.update(_line(message))
 
     with live or nullcontext():
+        from petsard_otel.telemetry.sending.environment import check_sdk_variables
+
+        # The SDK fails on some of them as soon as it is imported.
+        check_sdk_variables()
         from petsard_otel.audit.audit import audit
 
         return audit(Path(options.config), tell=tell)

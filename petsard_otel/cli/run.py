@@ -73,6 +73,10 @@ def _console(stream: TextIO) -> Console:
 
 
 def _prepare(options: Namespace) -> tuple[Executor, Export | None]:
+    from petsard_otel.telemetry.sending.environment import check_sdk_variables
+
+    # The SDK fails on some of them as soon as it is imported.
+    check_sdk_variables()
     from petsard_otel.cli.export import begin_export
     from petsard_otel.executor import Executor
 

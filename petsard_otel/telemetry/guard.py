@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class Guard:
                 frame = traceback.tb_frame
                 place = f"{frame.f_code.co_filename}:{traceback.tb_lineno}"
                 traceback = traceback.tb_next
-            _logger.warning(
-                "petsard-otel could not record something (%s at %s); "
-                "the pipeline goes on, further failures of this run are not logged",
-                exc_type.__name__,
-                place,
-            )
+            # A handler of the host's may raise, too.
+            with suppress(Exception):
+                _logger.warning(
+                    "petsard-otel could not record something (%s at %s); "
+                    "the pipeline goes on, further failures of this run are not logged",
+                    exc_type.__name__,
+                    place,
+                )
         return True

@@ -6,24 +6,22 @@ A record's text quotes what its author pleased, so only our own texts leave unas
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as context_api
 from opentelemetry._logs import LogRecord, SeverityNumber
 
 from petsard_otel import attributes as key
-from petsard_otel.logs import overheard
+from petsard_otel.logs import OWN_RECORD, overheard
+from petsard_otel.passing import passing
 from petsard_otel.settings import CAPTURE_LOG_MESSAGES, MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded, split_text
 from petsard_otel.telemetry.identity import SCHEMA_URL
 from petsard_otel.telemetry.spans import current_span, error_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from opentelemetry._logs import LoggerProvider
 
@@ -33,22 +31,11 @@ if TYPE_CHECKING:
 WITHHELD = f"(text withheld, it may quote data; {CAPTURE_LOG_MESSAGES}=true sends it)"
 """The body of a record whose text stays at home."""
 
-OWN_TEXTS = frozenset(
-    {
-        "Starting a run of %d module executions",
-        "Executing %s[%s]",
-        "Completed the run",
-    }
-)
-"""What this package itself says on the `PETsARD` logger: counts and names, never data."""
-
-_PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
-
 _is_exporting: ContextVar[bool] = ContextVar("petsard-otel-log-export", default=False)
 
 
-@contextmanager
-def exported_logs(provider: LoggerProvider | None, trace: RunTrace, level: str) -> Iterator[None]:
+@passing
+def exported_logs(provider: LoggerProvider | None, trace: RunTrace, level: str) -> Generator[None]:
     """Export the `PETsARD` logger's records of a run while it runs.
 
     Args:
@@ -100,7 +87,7 @@ class ExportHandler(logging.Handler):
             LogRecord(
                 timestamp=int(record.created * 1e9),
                 context=context,
-                severity_text=bounded(logging.getLevelName(record.levelno), MAX_NAME_BYTES),
+                severity_text=_severity_text(record.levelno),
                 severity_number=number,
                 body=self._body(record),
                 attributes=self._attributes(record, span),
@@ -134,10 +121,16 @@ class ExportHandler(logging.Handler):
 def is_own(record: logging.LogRecord) -> bool:
     """Tell whether a record's text is one of ours.
 
-    Its place does not say it alone: with `stacklevel` a module logs in the name of who called it.
+    Its place does not say it: with `stacklevel` a module logs in the name of who called it.
     """
+    return all(getattr(record, name, None) is mark for name, mark in OWN_RECORD.items())
+
+
+def _severity_text(level: int) -> str:
+    """Return a level's name; of one that has none the nearest of OpenTelemetry's."""
+    name = logging.getLevelName(level)
     return (
-        type(record.msg) is str and record.msg in OWN_TEXTS and record.pathname.startswith(_PACKAGE)
+        severity_number(level).name if name.startswith("Level ") else bounded(name, MAX_NAME_BYTES)
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -134,14 +133,11 @@ class Metrics:
         return self._admit({**attributes, key.ERROR_TYPE: error_type})
 
 
-_lock = threading.Lock()
 _of_provider: WeakKeyDictionary[MeterProvider, Metrics] = WeakKeyDictionary()
 
 
 def metrics_of(provider: MeterProvider) -> Metrics:
     """Return the provider's instruments, made once: that takes longer than recording a module."""
-    with _lock:
-        found = _of_provider.get(provider)
-        if found is None:
-            found = _of_provider[provider] = Metrics(provider)
-        return found
+    # No lock: a fork could leave it held. Of two that are made at once, one is kept.
+    found = _of_provider.get(provider)
+    return _of_provider.setdefault(provider, Metrics(provider)) if found is None else found

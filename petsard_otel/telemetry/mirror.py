@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -78,7 +77,6 @@ class StatusSpanProcessor(SpanProcessor):
         return True
 
 
-_lock = threading.Lock()
 _processors: WeakKeyDictionary[TracerProvider, StatusSpanProcessor] = WeakKeyDictionary()
 
 
@@ -86,12 +84,13 @@ def mirror_of(provider: trace_api.TracerProvider) -> StatusSpanProcessor:
     """Return the provider's mirror; the first time, attach one where the provider takes any."""
     if not isinstance(provider, TracerProvider):
         return StatusSpanProcessor()
-    with _lock:
-        found = _processors.get(provider)
-        if found is None:
-            found = _processors[provider] = StatusSpanProcessor()
-            provider.add_span_processor(found)
-        return found
+    # No lock: a fork could leave it held. Whoever comes second may find it not yet attached, and
+    # has its spans settled.
+    made = StatusSpanProcessor()
+    found = _processors.setdefault(provider, made)
+    if found is made:
+        provider.add_span_processor(found)
+    return found
 
 
 def _readable(span: OpenSpan) -> ReadableSpan:

@@ -122,7 +122,7 @@ class Privacy:
         self._key: bytes | None = None
         if settings.field_names == "hashed":
             given = settings.field_names_key
-            self._key = _process_key if given is None else given.encode()
+            self._key = _process_key if given is None else given.encode(errors="surrogateescape")
         self._whole: set[tuple[Any, ...]] = set()
         self._shown: dict[str, Schema] = {}
         self._has_warned = False
@@ -191,6 +191,12 @@ class Privacy:
             return name
         digest = hmac.digest(self._key, name.encode(errors="surrogatepass"), "sha256")
         return f"field_{digest.hex()[:16]}"
+
+    def config_hash(self, config_hash: str) -> str:
+        """Return a configuration's identity as it may leave: with hashed names under their key."""
+        if self._key is None:
+            return config_hash
+        return hmac.digest(self._key, config_hash.encode(), "sha256").hex()[: len(config_hash)]
 
     def message(self, error: BaseException | None) -> Attributes:
         """Return what an exception says, where that was opted into, cut at the size budget."""

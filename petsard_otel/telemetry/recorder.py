@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from contextlib import contextmanager, nullcontext
+import warnings
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import Link
 
 from petsard_otel import attributes as key
+from petsard_otel.passing import passing
 from petsard_otel.records import (
     ModuleExecution,
     RunExecution,
@@ -36,7 +38,7 @@ from petsard_otel.telemetry.spans import (
 from petsard_otel.telemetry.statistics import statistics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from contextlib import AbstractContextManager
 
     import pandas as pd
@@ -110,8 +112,8 @@ class Recorder:
             )
         return self._trace
 
-    @contextmanager
-    def run(self, config: Config, engine: str) -> Iterator[None]:
+    @passing
+    def run(self, config: Config, engine: str) -> Generator[None]:
         """Hold the run's span open around the module executions."""
         self.engine = engine
         span = None
@@ -173,9 +175,12 @@ class Recorder:
                 error_type=kind,
             )
             found = encode(record)
+        shown: Attributes = {}
         with self.guard:
-            found.update(self.trace.privacy.message(failure))
-        span.end(found, kind)
+            privacy = self.trace.privacy
+            found.update(privacy.message(failure))
+            shown = {**found, key.CONFIG_HASH: privacy.config_hash(config.hash)}
+        span.end(found, kind, shown)
 
     def start_module(
         self, module: str, experiment: str, path: str, upstream: str | None
@@ -242,10 +247,12 @@ class Recorder:
         added = self._structure(shown_before, shown_after, span)
         if observed.predicted is not None:
             added.update(self._prediction(span, observed.predicted, after))
-        if observed.error is not None:
+        with self.guard:
             added.update(privacy.message(observed.error))
         if privacy.captures_statistics and table is not None:
-            added.update(statistics_of(table, privacy.field_name))
+            with self.guard, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                added.update(statistics_of(table, privacy.field_name))
         if shown_before is before and shown_after is after:
             found.update(added)
             return found, None

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
 
 
-def recording_provider(sampler: Sampler, resource: Resource) -> TracerProvider:
-    """Make a provider that cuts nothing off, and that only we end.
+def recording_provider(sampler: Sampler | None, resource: Resource) -> TracerProvider:
+    """Make a provider that cuts nothing off, and that only we end; None: the variables' sampler.
 
     No environment variable narrows its limits; our own size budget holds anyway.
     """
@@ -24,7 +24,7 @@ def recording_provider(sampler: Sampler, resource: Resource) -> TracerProvider:
         sampler=sampler,
         resource=resource,
         shutdown_on_exit=False,
-        id_generator=_SystemIds(),
+        id_generator=SystemIds(),
         span_limits=SpanLimits(
             max_attributes=unset,
             max_events=unset,
@@ -38,14 +38,17 @@ def recording_provider(sampler: Sampler, resource: Resource) -> TracerProvider:
     )
 
 
-class _SystemIds(IdGenerator):
+class SystemIds(IdGenerator):
     """Ids that do not come from the `random` module's generator, which modules seed."""
 
     def generate_span_id(self) -> int:
+        """Draw the id of a span."""
         return new_span_id()
 
     def generate_trace_id(self) -> int:
+        """Draw the id of a trace."""
         return new_trace_id()
 
     def is_trace_id_random(self) -> bool:
+        """Return true: every bit is drawn."""
         return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
     AlwaysRecordSampler,
@@ -35,9 +34,13 @@ from petsard_otel.settings import LOGS, SHUTDOWN_SECONDS, Settings
 from petsard_otel.telemetry.identity import SCHEMA_URL
 from petsard_otel.telemetry.metrics import Metrics, metrics_of
 from petsard_otel.telemetry.mirror import StatusSpanProcessor, mirror_of
-from petsard_otel.telemetry.recording import recording_provider
+from petsard_otel.telemetry.recording import SystemIds, recording_provider
 from petsard_otel.telemetry.sending.endings import Ending, end_within
-from petsard_otel.telemetry.sending.environment import check_resource_attributes, read
+from petsard_otel.telemetry.sending.environment import (
+    check_resource_attributes,
+    check_sdk_variables,
+    read,
+)
 from petsard_otel.telemetry.sending.report import Report
 from petsard_otel.telemetry.sending.targets import GRPC, HTTP, route_of
 from petsard_otel.version import __version__
@@ -47,13 +50,13 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import LoggerProvider as AnyLoggerProvider
     from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.trace import Tracer
 
     from petsard_otel.telemetry.guard import Guard
     from petsard_otel.telemetry.sending.delivery import Delivery
 
-COST_SECONDS = 1.75
+COST_SECONDS = 1.5
 """What sending may cost a process that nobody answers, from the imports to the last word."""
 
 _logger = logging.getLogger(__name__)
@@ -87,11 +90,14 @@ def instruments(
     mirror = StatusSpanProcessor()
     metrics = None
     with guard:
-        provider = tracer_provider or _provider_in_force()
+        provider = _provider_in_force() if tracer_provider is None else tracer_provider
         tracer = provider.get_tracer(SCOPE_NAME, __version__, SCHEMA_URL)
+        if type(getattr(tracer, "id_generator", None)) is RandomIdGenerator:
+            # It draws from the `random` module's generator, which modules seed. The tracer is ours.
+            tracer.id_generator = SystemIds()  # type: ignore[attr-defined]
         mirror = mirror_of(provider)
     with guard:
-        metrics = metrics_of(meter_provider or _meters_in_force())
+        metrics = metrics_of(_meters_in_force() if meter_provider is None else meter_provider)
     if metrics is None:
         metrics = Metrics(metrics_api.NoOpMeterProvider())
     return Instruments(tracer, mirror, metrics, settings_in_force(settings or Settings()))
@@ -237,6 +243,7 @@ def configure(
     if protocol not in {None, GRPC, HTTP}:
         raise ConfigError(f"protocol is grpc or http/protobuf (found {protocol!r})")
     check_resource_attributes()
+    check_sdk_variables()
     sampler = _sampler(sample_ratio)
     settings = _settings(capture, field_names, logs=logs)
     routes = {
@@ -245,9 +252,12 @@ def configure(
     }
     for signal, found in routes.items():
         if found.left_out is not None:
-            _logger.warning("%s are sent by otlp, not by %s", signal, found.left_out)
-    name = service_name or os.environ.get("OTEL_SERVICE_NAME") or "petsard"
-    resource = Resource.create({SERVICE_NAME: name})
+            _logger.warning(
+                "OTEL_%s_EXPORTER=%s is left out; there are otlp, console and none",
+                signal.upper(),
+                found.left_out,
+            )
+    resource = _resource(service_name)
     tracer_provider = recording_provider(AlwaysRecordSampler(sampler), resource)
     report = Report()
     meter_provider: metrics_api.MeterProvider = metrics_api.NoOpMeterProvider()
@@ -260,21 +270,26 @@ def configure(
         pipelines.attach_to(tracer_provider)
         meter_provider = pipelines.meter_provider(resource) or meter_provider
         logger_provider = pipelines.logger_provider(resource)
-    former, _configured = (
-        _configured,
-        Configuration(
-            settings,
-            tracer_provider,
-            meter_provider,
-            logger_provider,
-            report,
-            time.monotonic() - begun,
-        ),
+    configuration = Configuration(
+        settings,
+        tracer_provider,
+        meter_provider,
+        logger_provider,
+        report,
+        time.monotonic() - begun,
     )
+    former, _configured = _configured, configuration
     if former is not None:
         former.shutdown()
         _logger.debug("configure() replaced an earlier configuration")
-    return _configured
+    return configuration
+
+
+def _resource(service_name: str | None) -> Resource:
+    found = Resource.create({SERVICE_NAME: service_name} if service_name else {})
+    if str(found.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        found = found.merge(Resource({SERVICE_NAME: "petsard"}))
+    return found
 
 
 def _settings(capture: str | None, field_names: str | None, *, logs: bool | None) -> Settings:
@@ -291,7 +306,7 @@ def _settings(capture: str | None, field_names: str | None, *, logs: bool | None
 
 def _sampler(sample_ratio: float | None) -> Sampler:
     if sample_ratio is None:
-        return TracerProvider(shutdown_on_exit=False).sampler
+        return recording_provider(None, Resource.get_empty()).sampler
     if not 0 <= sample_ratio <= 1:
         raise ConfigError(f"sample_ratio is a share from 0 to 1 (found {sample_ratio!r})")
     return ParentBased(ALWAYS_ON) if sample_ratio == 1 else ParentBasedTraceIdRatio(sample_ratio)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -20,15 +19,16 @@ from opentelemetry.trace import (
 )
 
 from petsard_otel import attributes as key
+from petsard_otel.passing import passing
 from petsard_otel.records import SchemaPart, SpanFacts, StepExecution
 from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_DISTINCT_SCHEMAS, MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded, fits, split_text
 from petsard_otel.telemetry.encoding import encode
 from petsard_otel.telemetry.identity import new_span_id, new_trace_id
-from petsard_otel.telemetry.propagation import context_or_environment
+from petsard_otel.telemetry.propagation import context_from_environment, context_or_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from contextvars import Token
 
     from opentelemetry.context import Context
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from petsard_otel.telemetry.privacy import Privacy
 
 _CURRENT = context_api.create_key("petsard-otel-span")
+
+_QUALNAME: Any = type.__dict__["__qualname__"]
+_NAMESPACE: Any = type.__dict__["__dict__"]
 
 _NO_FACTS = SpanFacts("", "", None, 0, 0)
 
@@ -264,6 +267,7 @@ class RunTrace:
         self.privacy = privacy
         self.guard = guard
         self._described: dict[str, None] = {}
+        self._is_begun_elsewhere: bool | None = None
 
     def start_run(self) -> OpenSpan:
         """Open the run's own span, under the current one, else under the environment's."""
@@ -291,6 +295,7 @@ class RunTrace:
                 key.EXPERIMENT_PATH: bounded(path, MAX_ATTRIBUTE_BYTES),
             },
             links=links,
+            within=self._context(),
         )
         span.subject = (module, experiment)
         return span
@@ -319,9 +324,17 @@ class RunTrace:
             context_items=(),
             error_type=None,
         )
-        span = OpenSpan(self, f"{record.module_name}.{record.step_name}", encode(record))
+        name = f"{record.module_name}.{record.step_name}"
+        span = OpenSpan(self, name, encode(record), within=self._context())
         add_context(span, context)
         return span
+
+    def _context(self) -> Context | None:
+        """Return the environment's context, where this process was begun with one; else None."""
+        if self._is_begun_elsewhere is None:
+            began = context_from_environment(guard=self.guard)
+            self._is_begun_elsewhere = began != context_api.get_current()
+        return context_or_environment(self.guard) if self._is_begun_elsewhere else None
 
     def describe(self, schema: Schema, span: OpenSpan) -> None:
         """Put a structure into the trace, in parts and once, unless it is there already.
@@ -366,8 +379,8 @@ def add_context(span: OpenSpan, context: Mapping[str, Scalar]) -> None:
         span.span.set_attributes(span.trace.privacy.admit(added))
 
 
-@contextmanager
-def step_span(step: str) -> Iterator[None]:
+@passing
+def step_span(step: str) -> Generator[None]:
     """Time a step of the module that is running; outside a run it does nothing.
 
     Args:
@@ -405,9 +418,11 @@ def current_span(trace: RunTrace) -> OpenSpan | None:
 def error_type(error: BaseException) -> str:
     """Return the class of an error as `error.type` has it: with its module but for built-ins."""
     cls = type(error)
-    name = cls.__qualname__
-    if cls.__module__ != "builtins":
-        name = f"{cls.__module__}.{name}"
+    # Read past a metaclass, which may answer something else, or fail.
+    name = _QUALNAME.__get__(cls)
+    module = _NAMESPACE.__get__(cls).get("__module__")
+    if type(module) is str and module != "builtins":
+        name = f"{module}.{name}"
     return bounded(name, MAX_NAME_BYTES)
 
 

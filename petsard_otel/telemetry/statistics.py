@@ -65,5 +65,9 @@ def _summary(column: pd.Series[Any], name: str) -> str:
 
 
 def _number(value: Any) -> float | None:
-    number = float(value) if value == value else math.nan  # noqa: PLR0124  NaN and NA differ
+    import pandas as pd
+
+    if pd.isna(value):
+        return None
+    number = float(value)
     return number if math.isfinite(number) else None

@@ -67,13 +67,14 @@ class Delivery(Generic[T]):
         self.failed = 0
         self.problem: Problem | None = None
         """Why the last of those that failed did."""
-        self._process = os.getpid()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._deadline = math.inf
         self._is_sending = False
         self._is_down = False
         self._has_given_up = False
+        # Last: from now on other threads of a forked child take it that all is new.
+        self._process = os.getpid()
 
     def expect(self, number: int = 1) -> None:
         """Count items that ought to arrive."""

@@ -94,6 +94,32 @@ def headers(found: Setting) -> tuple[tuple[str, str], ...]:
     return tuple(entries.items())
 
 
+LIMITS = (
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+)
+"""What the SDK reads whenever it makes a provider, and fails on."""
+
+EXEMPLARS = "OTEL_METRICS_EXEMPLAR_FILTER"
+
+
+def check_sdk_variables() -> None:
+    """Check the variables that the SDK reads by itself, and raises a `ValueError` for."""
+    choice((EXEMPLARS, read(EXEMPLARS)), ("always_on", "always_off", "trace_based"))
+    for variable in LIMITS:
+        value = read(variable)
+        if value is not None and not value.isdecimal() and value.lower() != "unset":
+            raise ConfigError(f"{variable} is a whole number (found {value!r})")
+
+
 def check_resource_attributes() -> None:
     """Check that every entry of OTEL_RESOURCE_ATTRIBUTES is `key=value`."""
     for entry in (read("OTEL_RESOURCE_ATTRIBUTES") or "").split(","):

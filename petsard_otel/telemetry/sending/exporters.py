@@ -181,10 +181,12 @@ def _temporality() -> dict[type, AggregationTemporality] | None:
 
 
 def _aggregation() -> dict[type, Aggregation] | None:
-    preference = choice(
-        (HISTOGRAMS, read(HISTOGRAMS)),
-        ("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
+    return (
+        {Histogram: ExponentialBucketHistogramAggregation()} if has_exponential_buckets() else None
     )
-    if preference != "base2_exponential_bucket_histogram":
-        return None
-    return {Histogram: ExponentialBucketHistogramAggregation()}
+
+
+def has_exponential_buckets() -> bool:
+    """Tell whether the environment asks for exponential histograms."""
+    kinds = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
+    return choice((HISTOGRAMS, read(HISTOGRAMS)), kinds) == kinds[1]

@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, ConsoleLogRecordExporter
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 
@@ -28,6 +28,7 @@ from petsard_otel.telemetry.sending.exporters import (
     DeliveredMetrics,
     DeliveredSpans,
     encode_metric_parts,
+    has_exponential_buckets,
 )
 from petsard_otel.telemetry.sending.quiet import hush_libraries
 
@@ -124,7 +125,14 @@ class Pipelines:
         ]
         if not readers:
             return None
-        return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        return MeterProvider(
+            readers,
+            resource=resource,
+            shutdown_on_exit=False,
+            # To choose among a bucket's examples where buckets are exponential, the SDK draws from
+            # the `random` module's generator, which modules seed.
+            exemplar_filter=AlwaysOffExemplarFilter() if has_exponential_buckets() else None,
+        )
 
     def logger_provider(self, resource: Resource) -> LoggerProvider | None:
         """Make a provider whose log records are sent, printed or both; None for neither."""

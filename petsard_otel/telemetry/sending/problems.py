@@ -52,7 +52,11 @@ TOO_LARGE = Problem("the request is too large", Remedy.SPLIT)
 HUNG_UP = Problem("the connection was closed", Remedy.RETRY, retry_after_seconds=0)
 """What a receiver does to a connection that it has kept for long enough, so try at once."""
 
+NO_GRPC = Problem("what answered does not speak gRPC", Remedy.STOP)
+
 _OF_DETAILS = {
+    "parsing http/2": NO_GRPC,
+    "http1.x": NO_GRPC,
     "refused": REFUSED,
     "dns": UNRESOLVED,
     "resolv": UNRESOLVED,

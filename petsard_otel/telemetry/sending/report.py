@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.sending.problems import UNSENT
 
 if TYPE_CHECKING:
@@ -41,13 +42,15 @@ class Report:
             return
         text = self.sentence(so_far=True)
         if text is not None and self._is_first():
-            _logger.warning("%s", text)
+            with Guard():
+                _logger.warning("%s", text)
 
     def say_at_end(self) -> None:
         """Log the line when no more will be sent, unless it has been said."""
         text = self.sentence()
         if text is not None and self._is_first():
-            _logger.warning("%s", text)
+            with Guard():
+                _logger.warning("%s", text)
 
     def sentence(self, note: str = "", *, so_far: bool = False) -> str | None:
         """Say what arrived of what was expected, where, and why no more; None where all did.

@@ -15,6 +15,7 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from petsard_otel.telemetry.sending.problems import (
     TIMED_OUT,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import grpc
+    import requests
 
     from petsard_otel.telemetry.sending.targets import Target
 
@@ -130,6 +132,9 @@ class HttpSender:
         if self._compress is not None:
             headers["Content-Encoding"] = target.compression
         self._session.headers.update({**headers, **dict(target.headers)})
+        if urlsplit(target.endpoint).username is None:
+            # Else requests takes a password from ~/.netrc, and puts it over the headers given.
+            self._session.auth = _unchanged
         self._certificate = target.certificate
         if target.client_certificate is not None and target.client_key is not None:
             self._session.cert = (target.client_certificate, target.client_key)
@@ -155,6 +160,10 @@ class HttpSender:
     def close(self) -> None:
         """Close what is open; a request under way is left to its own end."""
         self._session.close()
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _serialized(request: Request) -> bytes:

@@ -28,7 +28,8 @@ has, where the Python SDK has seconds."""
 _SENT_BY_OTHERS = ("jaeger", "logging", "prometheus", "zipkin")
 """Values of OTEL_*_EXPORTER that other programs in the same environment may be meant by."""
 
-_BEFORE_HOST = re.compile(r"//[^/?#]*@")
+_BEFORE_HOST = re.compile(r"^([^/]*//)?.*@", re.DOTALL)
+"""All that may be a user and a password, also where the URL is none for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Target:
     signal: str
     """`traces`, `metrics` or `logs`."""
     protocol: str
-    endpoint: str
+    endpoint: str = field(repr=False)
     """What is connected to; over HTTP the whole URL."""
     shown: str
     """The same as a person gave it, without password and query."""
@@ -127,7 +128,7 @@ def _target(
 
 def without_password(url: str) -> str:
     """Return a URL as it may be shown: without user, password and query."""
-    return re.split(r"[?#]", _BEFORE_HOST.sub("//", url, count=1), maxsplit=1)[0]
+    return re.split(r"[?#]", _BEFORE_HOST.sub(r"\1", url, count=1), maxsplit=1)[0]
 
 
 def _signal_url(base: str, signal: str) -> str:
