@@ -6,6 +6,7 @@ That logger alone is touched, and given back at the end as it was found.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from contextvars import ContextVar
@@ -243,3 +244,13 @@ def _handlers(options: LogOptions) -> list[logging.Handler]:
     for handler in handlers:
         handler.setFormatter(logging.Formatter(_FORMAT))
     return handlers
+
+
+def _renew_lock() -> None:
+    """Free the child of a fork from a lock that a thread of its parent held."""
+    global _lock  # noqa: PLW0603  there is one for the process
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -144,6 +144,10 @@ class SpanFacts(NamedTuple):
     end_time_ns: int
 
 
+NO_FACTS = SpanFacts("", "", None, 0, 0)
+"""What stands in a record that is about to be encoded: identity and times are the span's own."""
+
+
 class SchemaReference(NamedTuple):
     """Which schema: whose table it is, and the identity of its structure."""
 

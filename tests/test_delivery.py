@@ -61,6 +61,23 @@ def our_threads() -> int:
     return sum(t.name.startswith(("Otel", "petsard-otel")) for t in threading.enumerate())
 
 
+def test_no_password_of_the_users_own_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ~/.netrc has for other programs stays there; the header that was given is sent."""
+    (tmp_path / ".netrc").write_text("default login alice password NETRCSECRET\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer mine")
+    with http_receiver() as (endpoint, receiver):
+        configuration = configure(endpoint, protocol="http/protobuf")
+        record(configuration, 10)
+        configuration.shutdown(timeout_seconds=30)
+
+    assert receiver.headers["traces"]["authorization"] == "Bearer mine"
+
+
 # One fat item, and its neighbours.
 
 

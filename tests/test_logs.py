@@ -212,6 +212,28 @@ def test_no_cell_and_no_path_is_in_the_bytes(
         assert sentinel.encode() not in exported.sent
 
 
+class Borrower(LoaderAdapter):
+    """A Loader that logs a cell in our own words, in the name of our own code."""
+
+    def run(self, input: dict[str, Any]) -> None:
+        LOADER.error("Executing %s[%s]", "Loader", CELL, stacklevel=2)
+        LOADER.log(4711123456, "anything")
+        super().run(input)
+
+
+def test_our_words_cannot_be_borrowed(
+    exported: Exported, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text is ours by a mark that nobody else has; a level is told by name, never by number."""
+    monkeypatch.setattr("petsard_otel.modules.loader.LoaderAdapter", Borrower)
+    Executor(config).run()
+
+    assert exported.bodies[2:4] == [WITHHELD, WITHHELD]
+    assert exported.records[3].severity_text == "FATAL4"
+    assert CELL.encode() not in exported.sent
+    assert b"4711123456" not in exported.sent
+
+
 def test_texts_are_opted_into(
     exported: Exported, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

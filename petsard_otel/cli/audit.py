@@ -7,9 +7,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
+from petsard_otel.cli.consoles import console_on, is_live
 from petsard_otel.cli.exit_codes import BAD_USAGE, FAILED, SUCCESS
 from petsard_otel.cli.notices import Notices
 from petsard_otel.cli.progress import spinner_of
@@ -19,7 +19,8 @@ from petsard_otel.reports.terminal import visible
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from typing import TextIO
+
+    from rich.console import Console
 
     from petsard_otel.audit.result import AuditResult
     from petsard_otel.cli.interrupts import Interrupts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def audit(options: Namespace, interrupts: Interrupts) -> int:
     """Audit a pipeline, print what came of it, and return the exit code."""
-    errors = _console(sys.stderr)
+    errors = console_on(sys.stderr)
     try:
         # What the pipeline's modules print is not the audit's output.
         with stdout_to_stderr():
@@ -36,7 +37,7 @@ def audit(options: Namespace, interrupts: Interrupts) -> int:
         Notices(errors).error(str(error))
         return BAD_USAGE
     finally:
-        if _is_live(errors):
+        if is_live(errors):
             # An interrupt may strike just where something live has hidden it.
             errors.show_cursor()
     _print(result, options)
@@ -45,7 +46,7 @@ def audit(options: Namespace, interrupts: Interrupts) -> int:
 
 def _audited(options: Namespace, interrupts: Interrupts, console: Console) -> AuditResult:
     """Audit the pipeline; on a terminal, say what is going on in one line that goes away."""
-    is_shown = _is_live(console) and not options.quiet
+    is_shown = is_live(console) and not options.quiet
     first = _line(f"reading {options.config}")
     live = console.status(first, spinner=spinner_of(console)) if is_shown else None
 
@@ -70,16 +71,8 @@ def _print(result: AuditResult, options: Namespace) -> None:
     if options.format == "json":
         sys.stdout.write(f"{audit_json(result)}\n")
         return
-    _console(sys.stdout).print(audit_report(result))
+    console_on(sys.stdout).print(audit_report(result))
 
 
 def _line(message: str) -> Text:
     return Text(visible(message), style="dim", no_wrap=True, overflow="ellipsis")
-
-
-def _console(stream: TextIO) -> Console:
-    return Console(file=stream, markup=False, highlight=False, emoji=False)
-
-
-def _is_live(console: Console) -> bool:
-    return sys.stderr.isatty() and not console.is_dumb_terminal

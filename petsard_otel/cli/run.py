@@ -8,9 +8,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
+from petsard_otel.cli.consoles import console_on, is_live
 from petsard_otel.cli.exit_codes import BAD_USAGE, FAILED, INTERRUPTED, SUCCESS
 from petsard_otel.cli.notices import Notices
 from petsard_otel.cli.progress import LiveProgress, PlainProgress, SilentProgress, spinner_of
@@ -22,7 +22,8 @@ from petsard_otel.reports.terminal import changes_list, summary_panel, timing_ta
 if TYPE_CHECKING:
     from argparse import Namespace
     from contextlib import AbstractContextManager
-    from typing import TextIO
+
+    from rich.console import Console
 
     from petsard_otel.cli.export import Export
     from petsard_otel.cli.interrupts import Interrupts
@@ -34,13 +35,13 @@ MACHINE_FORMATS = {"json": timing_json, "csv": timing_csv}
 
 def run(options: Namespace, interrupts: Interrupts) -> int:
     """Run a pipeline, print what came of it, and return the exit code."""
-    errors = _console(sys.stderr)
+    errors = console_on(sys.stderr)
     notices = Notices(errors)
     try:
         with notices.installed():
             return _run(options, interrupts, errors, notices)
     finally:
-        if _is_live(errors):
+        if is_live(errors):
             # An interrupt may strike just where something live has hidden it.
             errors.show_cursor()
 
@@ -68,10 +69,6 @@ def _run(options: Namespace, interrupts: Interrupts, errors: Console, notices: N
     return _conclude(failure, progress, notices, with_traceback=options.traceback)
 
 
-def _console(stream: TextIO) -> Console:
-    return Console(file=stream, markup=False, highlight=False, emoji=False)
-
-
 def _prepare(options: Namespace) -> tuple[Executor, Export | None]:
     from petsard_otel.telemetry.sending.environment import check_sdk_variables
 
@@ -86,7 +83,7 @@ def _prepare(options: Namespace) -> tuple[Executor, Export | None]:
 
 def _waiting(console: Console, options: Namespace) -> AbstractContextManager[object]:
     """Show that something is happening: the imports alone take a second or two."""
-    if options.quiet or not _is_live(console):
+    if options.quiet or not is_live(console):
         return nullcontext()
     return console.status(
         Text(f"reading {visible(options.config)}", style="dim"),
@@ -97,14 +94,9 @@ def _waiting(console: Console, options: Namespace) -> AbstractContextManager[obj
 def _progress(executor: Executor, console: Console, *, is_quiet: bool) -> SilentProgress:
     if is_quiet:
         return SilentProgress(executor)
-    if _is_live(console):
+    if is_live(console):
         return LiveProgress(executor, console)
     return PlainProgress(executor, console)
-
-
-def _is_live(console: Console) -> bool:
-    """Tell whether lines can be drawn again; FORCE_COLOR makes a terminal of a pipe for rich."""
-    return sys.stderr.isatty() and not console.is_dumb_terminal
 
 
 def _execute(
@@ -139,7 +131,7 @@ def _print_results(executor: Executor, options: Namespace, errors: Console) -> N
         sys.stdout.flush()
         if options.quiet:
             return
-    console = _console(sys.stdout) if as_text is None else errors
+    console = console_on(sys.stdout) if as_text is None else errors
     if records:
         if not options.quiet and sys.stdout.isatty():
             console.print()

@@ -14,10 +14,10 @@ from opentelemetry.trace import Link
 from petsard_otel import attributes as key
 from petsard_otel.passing import passing
 from petsard_otel.records import (
+    NO_FACTS,
     ModuleExecution,
     RunExecution,
     SchemaReference,
-    SpanFacts,
     outcome,
 )
 from petsard_otel.schema import NO_DIFF, OpaqueSchema, Schema, resolve_prediction
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from petsard_otel.telemetry.encoding import Attributes
 
 _logger = logging.getLogger(__name__)
-
-_NO_FACTS = SpanFacts("", "", None, 0, 0)
 
 
 class Observed(NamedTuple):
@@ -164,7 +162,7 @@ class Recorder:
         found: Attributes = {}
         with self.guard:
             record = RunExecution(
-                facts=_NO_FACTS,
+                facts=NO_FACTS,
                 run_id=self.run_id,
                 name=None if config.name is None else bounded(config.name, MAX_NAME_BYTES),
                 result=outcome(kind),
@@ -297,7 +295,7 @@ class Recorder:
         rows, columns = (None, None) if table is None else table.shape
         started = span.attributes
         return ModuleExecution(
-            facts=_NO_FACTS,
+            facts=NO_FACTS,
             run_id=self.run_id,
             module_name=str(started[key.MODULE_NAME]),
             experiment_name=str(started[key.EXPERIMENT_NAME]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -310,3 +311,13 @@ def _sampler(sample_ratio: float | None) -> Sampler:
     if not 0 <= sample_ratio <= 1:
         raise ConfigError(f"sample_ratio is a share from 0 to 1 (found {sample_ratio!r})")
     return ParentBased(ALWAYS_ON) if sample_ratio == 1 else ParentBasedTraceIdRatio(sample_ratio)
+
+
+def _renew_lock() -> None:
+    """Free the child of a fork from a lock that a thread of its parent held."""
+    global _lock  # noqa: PLW0603  there is one for the process
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -20,7 +20,7 @@ from opentelemetry.trace import (
 
 from petsard_otel import attributes as key
 from petsard_otel.passing import passing
-from petsard_otel.records import SchemaPart, SpanFacts, StepExecution
+from petsard_otel.records import NO_FACTS, SchemaPart, StepExecution
 from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_DISTINCT_SCHEMAS, MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded, fits, split_text
 from petsard_otel.telemetry.encoding import encode
@@ -46,8 +46,6 @@ _CURRENT = context_api.create_key("petsard-otel-span")
 
 _QUALNAME: Any = type.__dict__["__qualname__"]
 _NAMESPACE: Any = type.__dict__["__dict__"]
-
-_NO_FACTS = SpanFacts("", "", None, 0, 0)
 
 
 class SpanSink(Protocol):
@@ -314,7 +312,7 @@ class RunTrace:
         Names are cut to the size budget.
         """
         record = StepExecution(
-            facts=_NO_FACTS,
+            facts=NO_FACTS,
             run_id=self.run_id,
             module_name=bounded(module, MAX_NAME_BYTES),
             experiment_name=bounded(experiment, MAX_NAME_BYTES),
@@ -345,7 +343,7 @@ class RunTrace:
             return
         parts = split_text(schema.json)
         for number, text in enumerate(parts, start=1):
-            record = SchemaPart(_NO_FACTS, self.run_id, schema.hash, number, len(parts), text)
+            record = SchemaPart(NO_FACTS, self.run_id, schema.hash, number, len(parts), text)
             part = OpenSpan(
                 self, "schema", encode(record), within=span.context, at_ns=span.end_time_ns
             )
