@@ -16,6 +16,7 @@ from petsard_otel.audit.result import AuditResult
 from petsard_otel.audit.sentinels import Mint
 from petsard_otel.audit.workspace import workspace
 from petsard_otel.schema import Schema
+from petsard_otel.settings import FIELD_NAMES
 from petsard_otel.telemetry.privacy import settings_of_environment
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from petsard_otel.audit.result import Artefact, Find
     from petsard_otel.audit.sentinels import Sentinel
     from petsard_otel.settings import Settings
+
+SHOWN_NAMES = 20
+"""So many names of columns are shown for a person to look at."""
 
 
 def audit(
@@ -66,7 +70,7 @@ def audit(
         artefacts=rows,
         finds=finds,
         problems=(*passes.problems, *problems),
-        notes=tuple(_notes(passes)),
+        notes=tuple(_notes(passes, settings)),
         planted=dict(Counter(sentinel.kind for sentinel in planted)),
         runs=passes.count,
         failure=_failure(passes),
@@ -118,7 +122,7 @@ def _is_path(config: object) -> bool:
     )
 
 
-def _notes(passes: Passes) -> list[str]:
+def _notes(passes: Passes, settings: Settings) -> list[str]:
     notes = []
     if passes.planted != EVERY_TEXT and passes.failure is None:
         notes.append(
@@ -129,6 +133,19 @@ def _notes(passes: Passes) -> list[str]:
     if left_out:
         kinds = ", ".join(f"{count} of {kind}" for kind, count in sorted(left_out.items()))
         notes.append(f"columns of too few values to tell one apart, not planted: {kinds}")
+    names = [
+        name[:60] if name.isprintable() else repr(name)[:60]
+        for found in passes.recording.found
+        if isinstance(found.schema, Schema)
+        for name in found.schema.attributes
+    ]
+    if names and settings.field_names == "plain":
+        distinct = list(dict.fromkeys(names))
+        more = f" and {len(distinct) - SHOWN_NAMES} more" if len(distinct) > SHOWN_NAMES else ""
+        notes.append(
+            f"names of columns leave as they are; see that none is data: "
+            f"{', '.join(distinct[:SHOWN_NAMES])}{more} ({FIELD_NAMES}=hashed hides them)"
+        )
     return notes
 
 
