@@ -122,8 +122,10 @@ def test_json_tells_everything(folder: Path) -> None:
     assert (result["finds"], result["problems"], result["failure"]) == ([], [], None)
     assert result["notes"] == [
         "columns of too few values to tell one apart, not planted: 1 of bool",
-        "names of columns leave as they are; see that none is data: name, job, income, height, "
-        "born, member (PETSARD_OTEL_FIELD_NAMES=hashed hides them)",
+        (
+            "names of columns leave as they are; see that none is data: name, job, income, height, "
+            "born, member (PETSARD_OTEL_FIELD_NAMES=hashed hides them)"
+        ),
     ]
     assert all(row["items"] and row["bytes_searched"] for row in result["artefacts"])
     assert {

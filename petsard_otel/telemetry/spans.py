@@ -328,7 +328,9 @@ class RunTrace:
         return span
 
     def _context(self) -> Context | None:
-        """Return the environment's context, where this process was begun with one; else None."""
+        """Return what the environment carries, for a span that is in none of ours; else None."""
+        if current_span(self) is not None:
+            return None
         if self._is_begun_elsewhere is None:
             began = context_from_environment(guard=self.guard)
             self._is_begun_elsewhere = began != context_api.get_current()
