@@ -38,6 +38,8 @@ class Metrics:
     def __init__(self, provider: MeterProvider) -> None:
         # One gate for all runs, the strictest: what a run may opt into is never on a metric.
         self._admit = Privacy(Settings()).admit
+        self.is_idle = type(provider).__module__.startswith("opentelemetry.metrics")
+        """Whether the provider is the API's own, which records nothing."""
         meter = provider.get_meter(key.SCOPE_NAME, __version__, SCHEMA_URL)
         self._module_duration = meter.create_histogram(
             key.METRIC_MODULE_DURATION,

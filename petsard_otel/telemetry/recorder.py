@@ -272,7 +272,8 @@ class Recorder:
         has_changed = (
             isinstance(before, Schema) and isinstance(after, Schema) and before.hash != after.hash
         )
-        self.trace.metrics.module_ended(
+        metrics = self.trace.metrics
+        metrics.module_ended(
             module=str(span.attributes[key.MODULE_NAME]),
             experiment=experiment_label(str(span.attributes[key.EXPERIMENT_NAME])),
             engine=self.engine,
@@ -280,7 +281,8 @@ class Recorder:
             rows=rows if isinstance(rows, int) else None,
             has_changed_schema=has_changed,
             error_type=kind,
-            context=span.context,
+            # The current context is the span's own already, or nobody asks.
+            context=None if span.is_current or metrics.is_idle else span.context,
         )
 
     def _record(

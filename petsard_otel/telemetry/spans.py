@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -24,7 +23,7 @@ from petsard_otel.records import NO_FACTS, SchemaPart, StepExecution
 from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, MAX_DISTINCT_SCHEMAS, MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded, fits, split_text
 from petsard_otel.telemetry.encoding import encode
-from petsard_otel.telemetry.identity import new_span_id, new_trace_id
+from petsard_otel.telemetry.identity import new_span_id, new_trace_id, process_id
 from petsard_otel.telemetry.propagation import context_from_environment, context_or_environment
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class OpenSpan:
         self.is_error = False
         self.end_time_ns = at_ns or 0
         self._token: object = None
-        self._process = os.getpid()
+        self._process = process_id()
         self._scope = context_api.get_current() if within is None else within
         self._tick = time.perf_counter_ns()
         owner = _current(self._scope)
@@ -209,8 +208,9 @@ class OpenSpan:
             try:
                 trace.sink.expect(self)
                 if is_ours and span.is_recording():
-                    added = attributes if shown is None else shown
-                    added = {name: added[name] for name in added if name not in started}
+                    added = (attributes if shown is None else shown).copy()
+                    for name in started:
+                        added.pop(name, None)
                     span.set_attributes(trace.privacy.admit(added))
                     if self.is_error:
                         span.set_status(StatusCode.ERROR)
@@ -229,9 +229,14 @@ class OpenSpan:
         self.end(found, kind)
 
     @property
+    def is_current(self) -> bool:
+        """Whether it is the innermost of ours in the calling thread's context."""
+        return _current(context_api.get_current()) is self
+
+    @property
     def is_of_this_process(self) -> bool:
         """Whether it was begun here: a forked child ends no span of its parent's."""
-        return self._process == os.getpid()
+        return self._process == process_id()
 
     @property
     def is_open(self) -> bool:
