@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from petsard_otel.config import Config
     from petsard_otel.records import ChangeRecord, ExecutionSnapshot, TimingRecord
     from petsard_otel.store import AnySchema
-    from petsard_otel.telemetry.spans import OpenSpan
+    from petsard_otel.telemetry.open_span import OpenSpan
 
 _logger = logging.getLogger(__name__)
 

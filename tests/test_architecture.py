@@ -74,7 +74,13 @@ def test_the_store_builds_on_records_and_schema_alone() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["telemetry/spans", "telemetry/metrics", "telemetry/log_export", "telemetry/propagation"],
+    [
+        "telemetry/spans",
+        "telemetry/open_span",
+        "telemetry/metrics",
+        "telemetry/log_export",
+        "telemetry/propagation",
+    ],
 )
 def test_the_producing_side_uses_the_api_alone(name: str) -> None:
     """Spans can be made where no SDK is installed."""

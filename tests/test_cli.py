@@ -331,6 +331,15 @@ def test_an_unusable_variable_is_named_as_the_cause(folder: Path) -> None:
     )
 
 
+def test_no_password_is_in_a_complaint(folder: Path) -> None:
+    """What is shown of an endpoint that cannot be used may end up in a log of the CI."""
+    url = "http://user:s3cret@ho st:1"
+    found = petsard_otel("run", "pipeline.yaml", "--endpoint", url, within=folder)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "(found 'http://ho st:1')" in found.stderr
+    assert "s3cret" not in found.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "audit"])
 def test_a_variable_that_the_sdk_fails_on_is_named(folder: Path, command: str) -> None:
     """It does so at its import; that is no reason for a traceback."""

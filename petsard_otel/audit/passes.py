@@ -106,7 +106,7 @@ class Passes:
 
     def _failure_of(self, executor: PlantedExecutor) -> tuple[str, BaseException] | None:
         """Run the pipeline; return what a module raised, if any, and where that was."""
-        running = "the beginning"
+        running: str | None = None
 
         def take(progress: Progress) -> None:
             nonlocal running
@@ -118,7 +118,8 @@ class Passes:
         try:
             executor.run(take)
         except BaseException as error:
-            if not isinstance(error, Exception):
+            if running is None or not isinstance(error, Exception):
+                # No module's doing: a mistake of ours, or somebody who wants to stop.
                 raise
             return running, error
         return None

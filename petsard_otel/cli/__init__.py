@@ -226,7 +226,9 @@ def _url(text: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or not text.isprintable() or " " in text:
+        from petsard_otel.telemetry.sending.targets import without_password
+
         raise argparse.ArgumentTypeError(
-            f"expected a URL such as http://localhost:4317 (found {text!r})"
+            f"expected a URL such as http://localhost:4317 (found {without_password(text)!r})"
         )
     return text

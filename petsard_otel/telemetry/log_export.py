@@ -18,7 +18,8 @@ from petsard_otel.passing import passing
 from petsard_otel.settings import CAPTURE_LOG_MESSAGES, MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded, split_text
 from petsard_otel.telemetry.identity import SCHEMA_URL
-from petsard_otel.telemetry.spans import current_span, error_type
+from petsard_otel.telemetry.open_span import error_type
+from petsard_otel.telemetry.spans import current_span
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
 
     from petsard_otel.telemetry.encoding import Attributes
-    from petsard_otel.telemetry.spans import OpenSpan, RunTrace
+    from petsard_otel.telemetry.open_span import OpenSpan
+    from petsard_otel.telemetry.spans import RunTrace
 
 WITHHELD = f"(text withheld, it may quote data; {CAPTURE_LOG_MESSAGES}=true sends it)"
 """The body of a record whose text stays at home."""

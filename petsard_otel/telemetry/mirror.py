@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span
 
-    from petsard_otel.telemetry.spans import OpenSpan
+    from petsard_otel.telemetry.open_span import OpenSpan
 
 
 _SCOPE = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)

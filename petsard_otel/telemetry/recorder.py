@@ -26,15 +26,10 @@ from petsard_otel.telemetry.budget import bounded
 from petsard_otel.telemetry.encoding import encode, encode_diff
 from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.log_export import exported_logs
+from petsard_otel.telemetry.open_span import OpenSpan, error_type
 from petsard_otel.telemetry.privacy import Privacy, settings_of_environment
 from petsard_otel.telemetry.setup import instruments, logger_provider_in_force
-from petsard_otel.telemetry.spans import (
-    OpenSpan,
-    RunTrace,
-    current_span,
-    error_type,
-    experiment_label,
-)
+from petsard_otel.telemetry.spans import RunTrace, current_span, experiment_label
 from petsard_otel.telemetry.statistics import statistics_of
 
 if TYPE_CHECKING:
@@ -245,8 +240,9 @@ class Recorder:
         added = self._structure(shown_before, shown_after, span)
         if observed.predicted is not None:
             added.update(self._prediction(span, observed.predicted, after))
-        with self.guard:
-            added.update(privacy.message(observed.error))
+        if observed.error is not None:
+            with self.guard:
+                added.update(privacy.message(observed.error))
         if privacy.captures_statistics and table is not None:
             with self.guard, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
