@@ -78,7 +78,7 @@ class Config:
             ConfigError: Says where the mistake is and what to do.
         """
         self._document = document = read_document(config)
-        self.hash = _hash(document.content)
+        self.hash = content_hash(document.content)
         content = _checked_mapping(document)
         self.name: str | None = None if document.source is None else Path(document.source).stem
         self.executor: dict[str, Any] = _checked_executor(document, content)
@@ -251,7 +251,12 @@ def _split_out(
     return written
 
 
-def _hash(content: object) -> str:
+def content_hash(content: object) -> str:
+    """Return the identity of a configuration's content: 32 hexadecimal digits.
+
+    Raises:
+        ConfigError: It has too many values, or none that a hash could be made of.
+    """
     try:
         text = json.dumps(_canonical(content, itertools.count(1)), ensure_ascii=True)
     except RecursionError:

@@ -6,11 +6,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.adapter import predicts_schema
 from petsard_otel.config import Config
+from petsard_otel.engines import engine_called
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.logs import OWN_RECORD, LogOptions, petsard_log
-from petsard_otel.status import Status
 
 if TYPE_CHECKING:
     import os
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
     from petsard_otel.adapter import Adapter
     from petsard_otel.config import Execution
     from petsard_otel.schema import Schema
-
-ENGINES = ("auto", "builtin", "petsard")
-"""Whose modules run: PETsARD's, the built-in ones, or PETsARD's where it is installed."""
+    from petsard_otel.status import Status
 
 _logger = logging.getLogger("PETsARD.Executor")
 
@@ -47,7 +44,6 @@ class Executor:
     Attributes:
         config: The checked configuration.
         status: What the run has done so far; a second `run()` begins with a new one.
-        engine: `builtin` or `petsard`.
     """
 
     def __init__(
@@ -70,8 +66,8 @@ class Executor:
             ConfigError: Says what is wrong, where, and what to do.
         """
         self.config = Config(config)
-        self.engine = _resolve_engine(engine)
-        self._providers = (tracer_provider, meter_provider)
+        self._engine = engine_called(engine)
+        self._providers = {"tracer_provider": tracer_provider, "meter_provider": meter_provider}
         try:
             self._log_options = LogOptions.of(self.config.executor)
             self._check_parameters()
@@ -96,12 +92,15 @@ class Executor:
         self._has_run, self._is_completed = True, False
         self._result = {}
         total = self.config.execution_count
-        with petsard_log(self._log_options), self.status.running(self.config, self.engine):
+        with (
+            petsard_log(self._log_options),
+            self._engine.around(self.status),
+            self.status.running(self.config, self.engine),
+        ):
             _logger.info("Starting a run of %d module executions", total, extra=OWN_RECORD)
             for number, execution in enumerate(self.config.executions(), start=1):
                 adapter = self._adapter(execution)
-                if predicts_schema(adapter):
-                    self.status.predict(execution.module, adapter)
+                self._engine.predict(self.status, execution, adapter)
                 if progress is not None:
                     progress(self._progress(number, total, execution))
                 self._execute(execution, adapter)
@@ -127,6 +126,11 @@ class Executor:
         return self._is_completed
 
     @property
+    def engine(self) -> str:
+        """Whose modules run: `builtin` or `petsard`."""
+        return self._engine.name
+
+    @property
     def sequence(self) -> list[str]:
         """The modules, in the order in which they run."""
         return self.config.sequence
@@ -146,9 +150,7 @@ class Executor:
         return self._create(execution.module, execution.experiment, execution.parameters)
 
     def _create(self, module: str, experiment: str, parameters: Mapping[str, Any]) -> Adapter:
-        from petsard_otel.modules import create_adapter
-
-        return create_adapter(module, experiment, parameters)
+        return self._engine.create(module, experiment, parameters)
 
     def _check_parameters(self) -> None:
         """Make each experiment's adapter once, so that a mistake is found before anything runs."""
@@ -165,8 +167,7 @@ class Executor:
                 )
 
     def _new_status(self) -> Status:
-        tracer_provider, meter_provider = self._providers
-        return Status(self.config, tracer_provider=tracer_provider, meter_provider=meter_provider)
+        return self._engine.status(self.config, **self._providers)
 
     def _progress(self, number: int, total: int, execution: Execution) -> Progress:
         before = self.sequence[: self.sequence.index(execution.module)]
@@ -178,14 +179,3 @@ class Executor:
             execution.experiment,
             (*path, (execution.module, execution.experiment)),
         )
-
-
-def _resolve_engine(engine: str) -> str:
-    if engine not in ENGINES:
-        raise ConfigError(f"engine is one of {', '.join(ENGINES)} (found {engine!r})")
-    if engine == "petsard":
-        raise ConfigError(
-            "this version runs the built-in modules alone; PETsARD's own come with a later one. "
-            "Use engine='builtin'"
-        )
-    return "builtin"

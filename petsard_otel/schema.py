@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timezone
 from functools import cached_property
 from types import MappingProxyType
@@ -31,7 +31,9 @@ class Attribute:
 
     `type` is one of `int8` to `uint64`, `float32`, `float64`, `boolean`, `string`, `date`,
     `datetime` (with a zone: `datetime[UTC]`), `timedelta`, `decimal`, `object`, or the name of a
-    foreign dtype. `category` marks a column with few distinct values; `type` is then theirs.
+    foreign dtype; of PETsARD's schemas it is PETsARD's own name, such as `int` or `str`. `category`
+    marks a column with few distinct values; `type` is then theirs. `precision` counts decimals,
+    `width` the digits of a zero-padded number, `format` says how dates are written.
     """
 
     name: str
@@ -40,17 +42,24 @@ class Attribute:
     category: bool = False
     logical_type: str | None = None
     precision: int | None = None
+    format: str | None = None
+    width: int | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isascii():
             object.__setattr__(self, "name", _well_formed(self.name))
 
     @property
-    def type_attr(self) -> Mapping[str, bool | int]:
+    def type_attr(self) -> Mapping[str, bool | int | str]:
         """The properties of the type under the names that PETsARD gives them."""
-        properties: dict[str, bool | int] = {"category": self.category, "nullable": self.nullable}
-        if self.precision is not None:
-            properties["precision"] = self.precision
+        properties: dict[str, bool | int | str] = {
+            "category": self.category,
+            "nullable": self.nullable,
+        }
+        for name in _OPTIONAL_PROPERTIES:
+            value = getattr(self, name)
+            if value is not None:
+                properties[name] = value
         return MappingProxyType(properties)
 
     @property
@@ -61,8 +70,10 @@ class Attribute:
             parts.append("category")
         if self.logical_type is not None:
             parts.append(self.logical_type)
-        if self.precision is not None:
-            parts.append(f"precision {self.precision}")
+        for name in _OPTIONAL_PROPERTIES:
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"{name} {value}")
         return " ".join(parts)
 
     def to_dict(self) -> dict[str, str | bool | int]:
@@ -74,8 +85,10 @@ class Attribute:
             form["category"] = True
         if self.logical_type is not None:
             form["logical_type"] = self.logical_type
-        if self.precision is not None:
-            form["precision"] = self.precision
+        for name in _OPTIONAL_PROPERTIES:
+            value = getattr(self, name)
+            if value is not None:
+                form[name] = value
         return form
 
     @classmethod
@@ -103,7 +116,12 @@ _ATTRIBUTE_FORM = {
     "category": bool,
     "logical_type": str,
     "precision": int,
+    "format": str,
+    "width": int,
 }
+
+_OPTIONAL_PROPERTIES = ("precision", "format", "width")
+"""What qualifies a type where it is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +162,7 @@ class Schema:
         attributes: dict[str, Attribute] = {}
         repeats: dict[str, int] = {}
         for position, label in enumerate(data.columns):
-            name = _unique(label_name(label), attributes, repeats)
+            name = unique_name(label_name(label), attributes, repeats)
             type_name, is_category = _column_type(data.iloc[:, position])
             attributes[name] = Attribute(name, type_name, bool(nullable[position]), is_category)
         return cls(id, attributes)
@@ -309,14 +327,7 @@ def resolve_prediction(predicted: Schema, actual: Schema) -> Schema:
             continue
         for column in actual.attributes.values():
             if column.name.startswith(name[:-1]) and column.name not in exact:
-                attributes[column.name] = Attribute(
-                    column.name,
-                    attribute.type,
-                    attribute.nullable,
-                    attribute.category,
-                    attribute.logical_type,
-                    attribute.precision,
-                )
+                attributes[column.name] = replace(attribute, name=column.name)
     return Schema(predicted.id, attributes)
 
 
@@ -358,7 +369,7 @@ def _well_formed(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def _unique(name: str, taken: Mapping[str, object], repeats: dict[str, int]) -> str:
+def unique_name(name: str, taken: Mapping[str, object], repeats: dict[str, int]) -> str:
     """Return a name that is not taken yet; `repeats` remembers where to go on counting."""
     if name not in taken:
         return name

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.adapter import describes_schema, splits_data, validates_data
-from petsard_otel.exceptions import ConfigError, UnexecutedError
+from petsard_otel.adapter import splits_data, validates_data
+from petsard_otel.convention import BuiltinConvention, convention_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,34 +16,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from petsard_otel.adapter import Adapter
+    from petsard_otel.convention import Convention
 
 
 class PipelineState:
     """The functional half of a Status: what the last execution of each module left behind."""
 
-    def __init__(self, sequence: Iterable[str]) -> None:
+    def __init__(self, sequence: Iterable[str], convention: Convention | None = None) -> None:
         self.sequence: list[str] = list(sequence)
+        self._convention: Convention = convention or BuiltinConvention()
         self.status: dict[str, dict[str, Any]] = {}
         self.metadata: dict[str, Any] = {}
         self.inferred_schemas: dict[str, Any] = {}
         self.exist_train_indices: list[set[Any]] = []
         self.report: dict[str, Any] = {}
         self._positions = {name: position for position, name in enumerate(self.sequence)}
-        self._preprocessor_input_schema: Any = None
+        self.preprocessor_input_schema: Any = None
         self._validation_results: dict[str, Any] = {}
 
     def keep(self, module: str, experiment: str, adapter: Adapter) -> None:
         """Update what later modules read."""
-        self._leave_former_path(module)
-        if describes_schema(adapter):
-            try:
-                self.metadata[module] = adapter.get_metadata()
-            except NotImplementedError:
-                self.metadata.pop(module, None)
-        else:
-            self.metadata.pop(module, None)
-        if module == "Preprocessor":
-            self._preprocessor_input_schema = self.get_received_schema(module)
+        if self._convention.engine != "petsard":
+            # Once it has met PETsARD's objects it keeps to their ways.
+            self._convention = convention_of(adapter) or self._convention
+        self._convention.leave_former_path(self, module)
+        self._convention.keep_schema(self, module, adapter)
         if module == "Reporter":
             self.set_report(adapter.get_result())
         if module == "Splitter" and splits_data(adapter):
@@ -53,17 +50,6 @@ class PipelineState:
             if found is not None:
                 self.put_validation_result(module, found)
         self.status[module] = {"expt": experiment, "operator": adapter}
-
-    def _leave_former_path(self, module: str) -> None:
-        """Forget what came after a module that runs again."""
-        self._validation_results.pop(module, None)
-        if module not in self.status or module not in self._positions:
-            return
-        for name in self.sequence[self._positions[module] + 1 :]:
-            self._validation_results.pop(name, None)
-            if self.status.pop(name, None) is not None and name == "Splitter":
-                # Another table: its rows have nothing to do with those split so far.
-                self.exist_train_indices = []
 
     def get_pre_module(self, module: str) -> str | None:
         """Return the module before this one in the sequence, None for the first."""
@@ -111,7 +97,7 @@ class PipelineState:
 
     def set_metadata(self, module: str, metadata: Any) -> None:
         """Set the schema that later modules get of a module."""
-        self.metadata[module] = metadata
+        self.metadata[module] = self._convention.native(metadata, self.metadata.get(module))
 
     def get_metadata(self, module: str = "Loader") -> Any:
         """Return the schema that a module produced.
@@ -121,7 +107,9 @@ class PipelineState:
         """
         if module not in self.metadata:
             there = ", ".join(self.metadata) or "none yet"
-            raise UnexecutedError(f"there is no schema of {module}; there are: {there}")
+            raise self._convention.unexecuted_error(
+                f"there is no schema of {module}; there are: {there}"
+            )
         return self.metadata[module]
 
     def get_received_schema(self, module: str) -> Any:
@@ -131,7 +119,7 @@ class PipelineState:
 
     def get_preprocessor_input_schema(self) -> Any:
         """Return the schema that the Preprocessor received, None before it has run."""
-        return self._preprocessor_input_schema
+        return self.preprocessor_input_schema
 
     def get_synthesizer(self) -> Any:
         """Return the Synthesizer's model.
@@ -169,6 +157,10 @@ class PipelineState:
         """Keep the result of a check of data."""
         self._validation_results[module] = validation_result
 
+    def drop_validation_result(self, module: str) -> None:
+        """Forget the result of a module's check, if there is one."""
+        self._validation_results.pop(module, None)
+
     def get_validation_result(self, module: str | None = None) -> Any:
         """Return the result of a module's check, or of all by module; None where there is none."""
         if module is None:
@@ -178,13 +170,11 @@ class PipelineState:
     @property
     def schema_inferencer(self) -> Any:
         """What predicts a Preprocessor's output schema from a schema and a configuration."""
-        from petsard_otel.modules.inference import SchemaInferencer
-
-        return SchemaInferencer()
+        return self._convention.schema_inferencer()
 
     def _position(self, module: str) -> int:
         if module not in self._positions:
-            raise ConfigError(
+            raise self._convention.config_error(
                 f"there is no module {module!r} in this run; "
                 f"its sequence is {', '.join(self.sequence)}"
             )
@@ -200,7 +190,9 @@ class PipelineState:
         if module not in self.status:
             self._position(module)
             there = ", ".join(self.status) or "none yet"
-            raise UnexecutedError(f"{module} has not run; executed so far: {there}")
+            raise self._convention.unexecuted_error(
+                f"{module} has not run; executed so far: {there}"
+            )
         return self.status[module]
 
     def position_of(self, module: str) -> int:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from petsard_otel.convention import Output, convention_of, readable_schema
 from petsard_otel.exceptions import ConfigError, PetsardOtelError
 from petsard_otel.passing import passing
 from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from petsard_otel.adapter import Adapter, PredictsSchema
-    from petsard_otel.config import Config
+    from petsard_otel.convention import Convention
     from petsard_otel.records import ChangeRecord, ExecutionSnapshot, TimingRecord
     from petsard_otel.store import AnySchema
     from petsard_otel.telemetry.open_span import OpenSpan
+    from petsard_otel.telemetry.recorder import RunDescription
 
 _logger = logging.getLogger(__name__)
 
@@ -85,8 +87,9 @@ class Status(PipelineState):
         ):
             if type(limit) is not int or limit < 0:
                 raise ConfigError(f"{name} is a whole number from 0 (found {limit!r})")
-        super().__init__(config.sequence)
+        super().__init__(config.sequence, self._convention_for(config))
         self.config = config
+        self._seen: dict[str, tuple[Any, Any]] = {}
         self._is_running = False
         self._executing: OpenSpan | None = None
         self._store = StatusStore(max_snapshots, max_changes, max_timings)
@@ -95,10 +98,14 @@ class Status(PipelineState):
         self._open_timings: dict[tuple[str, str, str], OpenSpan] = {}
         self._max_open_timings = max(max_timings, 1)
 
+    def _convention_for(self, config: Any) -> Convention | None:
+        """Return how adapters are read where the configuration tells; else the first one tells."""
+        return convention_of(config)
+
     # What is recorded.
 
     @passing
-    def running(self, config: Config, engine: str) -> Generator[None]:
+    def running(self, config: RunDescription, engine: str) -> Generator[None]:
         """Hold the run's span open around the module executions."""
         self._is_running = True
         try:
@@ -155,6 +162,12 @@ class Status(PipelineState):
         operator_type = type(adapter).__name__
         try:
             self.keep(module, experiment, adapter)
+            self._recorder.engine = self._convention.engine
+            if span is not None:
+                # What it made is looked at in our time, not in the module's.
+                span.stop()
+            source, received = self._received(module)
+            output = self._look(module, adapter, received)
         except BaseException as error:
             if span is not None:
                 self._end_failed(span, module, operator_type, error)
@@ -162,7 +175,6 @@ class Status(PipelineState):
         predicted = self._predicted.pop(module, None)
         if span is None:
             return
-        source = self.source_of(module)
         self._recorder.end_module(
             span,
             module,
@@ -170,12 +182,35 @@ class Status(PipelineState):
                 operator_type=operator_type,
                 position=self.position_of(module),
                 source=source,
-                received=None if source is None else self.metadata[source],
-                produced=self.metadata.get(module),
-                adapter=adapter,
+                received=received,
+                output=output,
                 predicted=predicted,
             ),
         )
+
+    def _look(self, module: str, adapter: Adapter, received: Any) -> Output:
+        """Look at what an execution made, and remember its schema as it is now."""
+        kept = self.metadata.get(module)
+        output = Output(None, kept)
+        with self._recorder.guard:
+            output = self._convention.output(module, adapter, kept, received)
+        self._seen[module] = (kept, output.schema)
+        return output
+
+    def _received(self, module: str) -> tuple[str | None, Any]:
+        """Return the nearest module before this one, on the current path, that made a table."""
+        for name in self.earlier(module):
+            if name in self.status:
+                schema = self._schema_of(name)
+                if schema is not None:
+                    return name, schema
+        return None, None
+
+    def _schema_of(self, module: str) -> Any:
+        """Return the schema of what a module made: as it was then, unless it has been set anew."""
+        kept = self.metadata.get(module)
+        then, schema = self._seen.get(module, (None, None))
+        return schema if then is kept else kept
 
     def _held(self, module: str, experiment: str) -> OpenSpan | None:
         """Return the span of an execution whose module left another context than it found."""
@@ -201,7 +236,7 @@ class Status(PipelineState):
         self, span: OpenSpan, module: str, operator_type: str, error: BaseException
     ) -> None:
         self._predicted.pop(module, None)
-        source = self.source_of(module)
+        source, received = self._received(module)
         self._recorder.end_module(
             span,
             module,
@@ -209,7 +244,7 @@ class Status(PipelineState):
                 operator_type=operator_type,
                 position=self.position_of(module),
                 source=source,
-                received=None if source is None else self.metadata[source],
+                received=received,
                 error=error,
             ),
         )
@@ -302,13 +337,12 @@ class Status(PipelineState):
         snapshot = self._store.snapshot(snapshot_id)
         if snapshot is None or snapshot.metadata_after is None:
             return False
-        schema = snapshot.metadata_after
+        schema: Any = snapshot.metadata_after
         if isinstance(schema, OpaqueSchema):
             if schema.reference is None:
                 return False
-            self.metadata[snapshot.module_name] = schema.reference
-        else:
-            self.metadata[snapshot.module_name] = schema
+            schema = schema.reference
+        self.set_metadata(snapshot.module_name, schema)
         return True
 
     def get_change_history(self, module: str | None = None) -> tuple[ChangeRecord, ...]:
@@ -331,12 +365,15 @@ class Status(PipelineState):
         """
         if module is not None:
             self.executed(module)
-        # Copies, since a run in another thread may be at work on both.
-        status, metadata = dict(self.status), dict(self.metadata)
+        # A copy, since a run in another thread may be at work on it.
+        status = dict(self.status)
         path = [name for name in self.sequence if name in status]
-        found, received = [], None
+        found: list[SchemaLineage] = []
+        received: Any = None
+        schema: Any
         for name in path:
-            schema = metadata.get(name)
+            kept = self._schema_of(name)
+            schema = readable_schema(kept) or kept
             if module in (None, name):
                 found.append(self._lineage(name, status[name]["expt"], received, schema))
             received = received if schema is None else schema

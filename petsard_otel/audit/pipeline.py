@@ -109,7 +109,7 @@ class PlantedExecutor(Executor):
         self._planter = planter
         self._recording = recording
         self._what = what
-        super().__init__(config)
+        super().__init__(config, engine="builtin")
 
     def _adapter(self, execution: Execution) -> Adapter:
         adapter = super()._adapter(execution)

@@ -85,8 +85,9 @@ class OpenSpan:
         links: tuple[Link, ...] = (),
         within: Context | None = None,
         at_ns: int | None = None,
+        ago_ns: int = 0,
     ) -> None:
-        """Start the span now, or let it begin and end at `at_ns`."""
+        """Start the span now or a while ago, or let it begin and end at `at_ns`."""
         self.trace = trace
         self.name = name
         self.kind = kind
@@ -98,7 +99,7 @@ class OpenSpan:
         self._token: object = None
         self._process = process_id()
         self._scope = context_api.get_current() if within is None else within
-        self._tick = time.perf_counter_ns()
+        self._tick = time.perf_counter_ns() - ago_ns
         owner = open_span_of(self._scope)
         if at_ns is not None:
             self.start_time_ns = at_ns
@@ -106,7 +107,7 @@ class OpenSpan:
             # One reading of the wall clock for a run: its spans nest, whatever that clock does.
             self.start_time_ns = owner.start_time_ns + self._tick - owner._tick  # noqa: SLF001
         else:
-            self.start_time_ns = time.time_ns()
+            self.start_time_ns = time.time_ns() - ago_ns
         self.span: Span = INVALID_SPAN
         self._given = INVALID_SPAN_CONTEXT
         is_own = False
@@ -169,10 +170,15 @@ class OpenSpan:
             context_api.detach(cast("Token[Context]", self._token))
             self._token = None
 
-    def stop(self) -> None:
-        """Stop its clock; it stays the current span until `end`."""
+    def stop(self, ago_ns: int = 0) -> None:
+        """Stop its clock as of a while ago; it stays the current span until `end`."""
         if self.is_open:
-            self.end_time_ns = self.start_time_ns + time.perf_counter_ns() - self._tick
+            self.end_time_ns = self.start_time_ns + max(self.age_ns - ago_ns, 0)
+
+    @property
+    def age_ns(self) -> int:
+        """How long ago it began."""
+        return time.perf_counter_ns() - self._tick
 
     def end(
         self,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 import uuid
 import warnings
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from opentelemetry.trace import Link
 
 from petsard_otel import attributes as key
+from petsard_otel.convention import NO_OUTPUT, Output, readable_schema
 from petsard_otel.passing import passing
 from petsard_otel.records import (
     NO_FACTS,
@@ -40,13 +40,35 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import SpanContext, TracerProvider
 
-    from petsard_otel.adapter import Adapter
-    from petsard_otel.config import Config
     from petsard_otel.records import Scalar
     from petsard_otel.store import AnySchema, StatusStore
     from petsard_otel.telemetry.encoding import Attributes
 
 _logger = logging.getLogger(__name__)
+
+
+class RunDescription(Protocol):
+    """What a run's span says of its configuration."""
+
+    @property
+    def name(self) -> str | None:
+        """The stem of the file it came from."""
+
+    @property
+    def hash(self) -> str:
+        """Identity of its content."""
+
+    @property
+    def sequence(self) -> list[str]:
+        """The modules, in their order."""
+
+    @property
+    def executor(self) -> Mapping[str, Any]:
+        """Its `Executor:` section."""
+
+    @property
+    def experiment_count(self) -> int:
+        """How many experiment paths it has."""
 
 
 class Observed(NamedTuple):
@@ -56,8 +78,7 @@ class Observed(NamedTuple):
     position: int
     source: str | None = None
     received: Any = None
-    produced: Any = None
-    adapter: Adapter | None = None
+    output: Output = NO_OUTPUT
     predicted: Any = None
     error: BaseException | None = None
 
@@ -106,7 +127,7 @@ class Recorder:
         return self._trace
 
     @passing
-    def run(self, config: Config, engine: str) -> Generator[None]:
+    def run(self, config: RunDescription, engine: str) -> Generator[None]:
         """Hold the run's span open around the module executions."""
         self.engine = engine
         span = None
@@ -136,7 +157,7 @@ class Recorder:
                     if is_counted:
                         self._measure_run(span, failure)
 
-    def _exported_logs(self, config: Config) -> AbstractContextManager[None]:
+    def _exported_logs(self, config: RunDescription) -> AbstractContextManager[None]:
         """Export the run's log records, where that was opted into."""
         with self.guard:
             provider = logger_provider_in_force(self._settings)
@@ -152,7 +173,9 @@ class Recorder:
         else:
             self.trace.metrics.run_ended(self.engine, span.duration_seconds, kind, span.context)
 
-    def _end_run(self, span: OpenSpan, config: Config, failure: BaseException | None) -> None:
+    def _end_run(
+        self, span: OpenSpan, config: RunDescription, failure: BaseException | None
+    ) -> None:
         kind = None if failure is None else error_type(failure)
         found: Attributes = {}
         with self.guard:
@@ -204,7 +227,7 @@ class Recorder:
         try:
             with self.guard:
                 before = self._observable(observed.source, observed.received)
-                after = self._observable(module, observed.produced)
+                after = self._observable(module, observed.output.schema)
                 found, shown = self._described(span, observed, before, after, kind)
             with self.guard:
                 if span.is_of_this_process:
@@ -230,9 +253,7 @@ class Recorder:
         kind: str | None,
     ) -> tuple[Attributes, Attributes | None]:
         """Return what the execution's record is made of; and as it may leave, if it differs."""
-        table = None
-        with self.guard:
-            table = _table(observed.adapter)
+        table = observed.output.table
         record = self._record(span, observed, before, after, table, kind)
         found = encode(record)
         privacy = self.trace.privacy
@@ -376,10 +397,11 @@ class Recorder:
         """Return a schema as a record can hold it; one that we cannot read becomes opaque."""
         if schema is None:
             return None
-        if isinstance(schema, Schema):
-            return schema.renamed(bounded(schema.id, MAX_NAME_BYTES))
         if isinstance(schema, OpaqueSchema):
             return schema
+        readable = readable_schema(schema)
+        if readable is not None:
+            return readable.renamed(bounded(readable.id, MAX_NAME_BYTES))
         known = self._opaque.get(module or "")
         if known is None or known.reference is not schema:
             cls = type(schema)
@@ -395,14 +417,3 @@ class Recorder:
 
 def _reference(schema: AnySchema | None) -> SchemaReference | None:
     return None if schema is None else SchemaReference(schema.id, schema.hash)
-
-
-def _table(adapter: Adapter | None) -> pd.DataFrame | None:
-    """Return the table that an adapter made, of a split the part that goes on; None for others."""
-    pandas = sys.modules.get("pandas")
-    if pandas is None or adapter is None:
-        return None
-    result = adapter.get_result()
-    if isinstance(result, dict):
-        result = result.get("train")
-    return result if isinstance(result, pandas.DataFrame) else None

@@ -94,10 +94,11 @@ class RunTrace:
         step: str,
         context: Mapping[str, Scalar],
         source: str,
+        ago_ns: int = 0,
     ) -> OpenSpan:
         """Open the span of one step; numbers and truth values of its context travel with it.
 
-        Names are cut to the size budget.
+        Names are cut to the size budget. It begins now, or so long ago.
         """
         record = StepExecution(
             facts=NO_FACTS,
@@ -111,7 +112,7 @@ class RunTrace:
             error_type=None,
         )
         name = f"{record.module_name}.{record.step_name}"
-        span = OpenSpan(self, name, encode(record), within=self._context())
+        span = OpenSpan(self, name, encode(record), within=self._context(), ago_ns=ago_ns)
         add_context(span, context)
         return span
 
@@ -174,18 +175,11 @@ def step_span(step: str) -> Generator[None]:
     Args:
         step: A short fixed word, such as `fit`: it becomes part of the span's name.
     """
-    owner = open_span_of(context_api.get_current())
+    owner = running_module()
     span = None
-    if owner is not None and key.MODULE_NAME in owner.attributes:
+    if owner is not None:
         with owner.trace.guard:
-            span = owner.trace.start_step(
-                str(owner.attributes[key.MODULE_NAME]),
-                str(owner.attributes[key.EXPERIMENT_NAME]),
-                str(owner.attributes[key.EXPERIMENT_PATH]),
-                step,
-                {},
-                source="step",
-            ).enter()
+            span = start_step_in(owner, step).enter()
     if span is None:
         yield
         return
@@ -195,6 +189,25 @@ def step_span(step: str) -> Generator[None]:
         span.fail(error)
         raise
     span.end({})
+
+
+def running_module() -> OpenSpan | None:
+    """Return the innermost span of ours in this context, where it is a module's or inside one."""
+    owner = open_span_of(context_api.get_current())
+    return owner if owner is not None and key.MODULE_NAME in owner.attributes else None
+
+
+def start_step_in(owner: OpenSpan, step: str, ago_ns: int = 0) -> OpenSpan:
+    """Open the span of a step of the module that `owner` belongs to, in the current context."""
+    return owner.trace.start_step(
+        str(owner.attributes[key.MODULE_NAME]),
+        str(owner.attributes[key.EXPERIMENT_NAME]),
+        str(owner.attributes[key.EXPERIMENT_PATH]),
+        step,
+        {},
+        source="step",
+        ago_ns=ago_ns,
+    )
 
 
 def current_span(trace: RunTrace) -> OpenSpan | None:

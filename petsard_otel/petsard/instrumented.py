@@ -1,0 +1,114 @@
+"""A run of PETsARD's own Executor, seen by our Status."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from petsard_otel.config import EXECUTOR, content_hash
+from petsard_otel.documents import read_document
+from petsard_otel.exceptions import ConfigError
+from petsard_otel.petsard.status import PetsardStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from petsard_otel.adapter import Adapter
+    from petsard_otel.passing import Passing
+
+
+class Description(NamedTuple):
+    """What a run's span says of PETsARD's configuration."""
+
+    name: str | None
+    hash: str
+    sequence: list[str]
+    executor: Mapping[str, Any]
+    experiment_count: int
+
+    @classmethod
+    def of(cls, given: str, config: Any) -> Description:
+        """Describe what PETsARD's Executor was made of.
+
+        Args:
+            given: Path of a YAML file, or YAML text.
+            config: PETsARD's Config, which it became.
+        """
+        try:
+            document = read_document(given)
+            content = document.content
+            name = None if document.source is None else Path(document.source).stem
+        except ConfigError:
+            # PETsARD takes what we would refuse.
+            content, name = config.yaml, None
+        section = content.get(EXECUTOR) if isinstance(content, dict) else None
+        return cls(
+            name,
+            content_hash(content),
+            list(config.sequence),
+            section if isinstance(section, dict) else {},
+            math.prod(len(experiments) for experiments in config.yaml.values()),
+        )
+
+
+class InstrumentedStatus(PetsardStatus):
+    """Stands in for PETsARD's Status in PETsARD's Executor.
+
+    That one does not say where a module execution begins: `begin` does, and `put` ends it.
+    """
+
+    providers: ClassVar[dict[str, Any]] = {}
+    """What `instrument()` was given to record with."""
+
+    def __init__(
+        self,
+        config: Any,
+        max_snapshots: int = 1000,
+        max_changes: int = 5000,
+        max_timings: int = 10000,
+    ) -> None:
+        super().__init__(config, max_snapshots, max_changes, max_timings, **self.providers)
+        self.description = Description(None, "", self.sequence, {}, 0)
+        self._plan: dict[int, tuple[str, str]] = {}
+        self._module: Passing[None] | None = None
+
+    def describe(self, given: str) -> None:
+        """Take note of what the run's configuration was made of."""
+        with self._recorder.guard:
+            self.description = Description.of(given, self.config)
+
+    def plan(self, config: Any) -> list[Any]:
+        """Take note of which execution each adapter is for, and return the adapters."""
+        adapters = list(config.config.queue)
+        subjects = zip(config.module_flow.queue, config.expt_flow.queue, strict=False)
+        self._plan = {id(a): subject for a, subject in zip(adapters, subjects, strict=False)}
+        return adapters
+
+    def begin(self, adapter: Adapter) -> None:
+        """Begin an adapter's execution, if one is planned."""
+        subject = self._plan.pop(id(adapter), None)
+        if subject is None:
+            return
+        self.close(None)
+        with self._recorder.guard:
+            module = self.executing(*subject, type(adapter).__name__)
+            module.__enter__()
+            self._module = module
+
+    def put(self, module: str, experiment: str, adapter: Adapter) -> None:
+        """Record an execution; it ends here."""
+        try:
+            super().put(module, experiment, adapter)
+        except BaseException as error:
+            self.close(error)
+            raise
+        self.close(None)
+
+    def close(self, error: BaseException | None) -> None:
+        """End the execution that is under way, if one is."""
+        module, self._module = self._module, None
+        if module is None:
+            return
+        kind = None if error is None else type(error)
+        module.__exit__(kind, error, None if error is None else error.__traceback__)
