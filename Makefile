@@ -26,6 +26,8 @@ python_of = $(call find_python,python$(1) $(wildcard $(PYENV_VERSIONS)/$(1).*/bi
 
 MATRIX := 3.10 3.11 3.12 3.13
 LOWEST := 3.10
+# PETsARD runs on 3.10 and 3.11.
+PETSARD_PYTHON := $(if $(call python_of,3.11),3.11,3.10)
 
 ARGS ?=
 BENCH_ARGS ?=
@@ -73,6 +75,10 @@ build: $(VENV)/installed ## Build the wheel into dist/
 test-lowest: build/envs/lowest-$(LOWEST)/installed ## Run the suite on the lowest versions declared
 	build/envs/lowest-$(LOWEST)/bin/python -m pytest $(ARGS)
 
+.PHONY: test-petsard
+test-petsard: build/envs/petsard/installed ## Run the suite for PETsARD itself, in an environment that has it
+	build/envs/petsard/bin/python -m pytest tests/with_petsard $(ARGS)
+
 .PHONY: test-matrix
 test-matrix: $(MATRIX:%=test-%) ## Run the suite on every Python supported
 
@@ -109,6 +115,8 @@ $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/installed
 
+comma := ,
+
 # uv resolves to the lowest versions, which pip cannot, and fills an environment in seconds.
 UV = $(CACHE)/tools/uv/bin/uv
 
@@ -116,7 +124,7 @@ $(UV): | $(VENV)/bin/python
 	@$(RUN) -m venv --clear $(CACHE)/tools/uv
 	@$(CACHE)/tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-# $(1): version of Python, $(2): options of uv
+# $(1): version of Python, $(2): options of uv, $(3): extras
 define fill_environment
 	@python='$(call python_of,$(1))'; \
 	if [ -z "$$python" ]; then \
@@ -125,12 +133,16 @@ define fill_environment
 	echo "Filling $(@D) with $$($$python --version)"; \
 	export UV_CACHE_DIR=$(CACHE)/uv UV_PYTHON_DOWNLOADS=never; \
 	$(UV) venv --quiet --clear --python "$$python" $(@D); \
-	$(UV) pip install --quiet --python $(@D)/bin/python $(2) --editable '.[dev]'; \
+	$(UV) pip install --quiet --python $(@D)/bin/python $(2) --editable '.[$(3)]'; \
 	touch $@
 endef
 
 build/envs/lowest-$(LOWEST)/installed: pyproject.toml | $(UV)
-	$(call fill_environment,$(LOWEST),--resolution lowest-direct)
+	$(call fill_environment,$(LOWEST),--resolution lowest-direct,dev)
 
 build/envs/%/installed: pyproject.toml | $(UV)
-	$(call fill_environment,$*,)
+	$(call fill_environment,$*,,dev)
+
+# Six gigabytes the first time, most of them for torch; linked from CACHE ever after.
+build/envs/petsard/installed: pyproject.toml | $(UV)
+	$(call fill_environment,$(PETSARD_PYTHON),,dev$(comma)petsard)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from petsard_otel.config import Config
     from petsard_otel.exceptions import ConfigError, UnexecutedError
     from petsard_otel.executor import Executor
+    from petsard_otel.petsard.instrumentor import PETsARDInstrumentor
     from petsard_otel.records import ChangeRecord, ExecutionSnapshot, TimingRecord
     from petsard_otel.schema import Attribute, Schema, SchemaDiff
     from petsard_otel.status import Status
@@ -26,6 +27,7 @@ _HOMES = {
     "ConfigError": "exceptions",
     "ExecutionSnapshot": "records",
     "Executor": "executor",
+    "PETsARDInstrumentor": "petsard.instrumentor",
     "Schema": "schema",
     "SchemaDiff": "schema",
     "Status": "status",
@@ -43,6 +45,7 @@ __all__ = [
     "ConfigError",
     "ExecutionSnapshot",
     "Executor",
+    "PETsARDInstrumentor",
     "Schema",
     "SchemaDiff",
     "Status",

@@ -22,7 +22,7 @@ from petsard_otel.exceptions import ConfigError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from petsard_otel.documents import Document
 
@@ -68,18 +68,24 @@ class Config:
         hash: Identity of the content, 32 hexadecimal digits.
     """
 
-    def __init__(self, config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | Mapping[str, Any],
+        *,
+        own_modules: Iterable[str] = (),
+    ) -> None:
         """Read and check a configuration.
 
         Args:
             config: Path of a YAML file, YAML text, or the same as a dict, which is not changed.
+            own_modules: Modules that it may have besides the usual ones.
 
         Raises:
             ConfigError: Says where the mistake is and what to do.
         """
         self._document = document = read_document(config)
         self.hash = content_hash(document.content)
-        content = _checked_mapping(document)
+        content = _checked_mapping(document, (*MODULES, *own_modules))
         self.name: str | None = None if document.source is None else Path(document.source).stem
         self.executor: dict[str, Any] = _checked_executor(document, content)
         self.yaml: dict[str, dict[str, dict[str, Any]]] = {
@@ -131,7 +137,7 @@ class Config:
         return error.located(self._document.source, self._document.line(place))
 
 
-def _checked_mapping(document: Document) -> dict[str, Any]:
+def _checked_mapping(document: Document, modules: tuple[str, ...]) -> dict[str, Any]:
     content = document.content
     if not isinstance(content, dict):
         found = {list: "a list", type(None): "nothing"}.get(type(content), type(content).__name__)
@@ -144,12 +150,12 @@ def _checked_mapping(document: Document) -> dict[str, Any]:
             f"expected modules with their experiments (`Loader:` and so on), found {found}{hint}"
         )
     for module in content:
-        if not isinstance(module, str) or module not in (*MODULES, EXECUTOR):
+        if not isinstance(module, str) or module not in (*modules, EXECUTOR):
             name = _shown(module)
-            near = difflib.get_close_matches(name, MODULES, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, modules, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
-                f"unknown module {name!r}; {hint}Valid: {', '.join(MODULES)}",
+                f"unknown module {name!r}; {hint}Valid: {', '.join(modules)}",
                 source=document.source,
                 line=document.line((name,)),
             )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import nullcontext
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
 from petsard_otel.adapter import predicts_schema
+from petsard_otel.config import MODULES
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.status import Status
 
@@ -101,11 +103,25 @@ def engine_called(name: str) -> Engine:
         _logger.warning("%s. The built-in modules run", problem)
         return BuiltinEngine()
     if name == "auto":
-        _logger.info(
-            "PETsARD %s is installed, and its modules run; the built-in ones: engine='builtin'",
-            petsard_version(),
-        )
+        _logger.info(why_petsard())
     return engine
+
+
+def modules_added_to_petsard(engine: str) -> list[str]:
+    """Return the modules whose adapters somebody put beside PETsARD's, which imported it."""
+    room = sys.modules.get("petsard.adapter")
+    if room is None or engine == "builtin":
+        return []
+    names = [name.removesuffix("Adapter") for name in vars(room) if name.endswith("Adapter")]
+    return [name for name in names if name not in {*MODULES, "Base", ""}]
+
+
+def why_petsard() -> str:
+    """Say why `auto` took PETsARD's modules."""
+    return (
+        f"PETsARD {petsard_version()} is installed, so its modules run; "
+        "engine 'builtin' takes the built-in ones"
+    )
 
 
 def petsard_version() -> str | None:

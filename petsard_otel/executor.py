@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.config import Config
-from petsard_otel.engines import engine_called
+from petsard_otel.engines import engine_called, modules_added_to_petsard
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.logs import OWN_RECORD, LogOptions, petsard_log
 
@@ -65,7 +65,7 @@ class Executor:
         Raises:
             ConfigError: Says what is wrong, where, and what to do.
         """
-        self.config = Config(config)
+        self.config = Config(config, own_modules=modules_added_to_petsard(engine))
         self._engine = engine_called(engine)
         self._providers = {"tracer_provider": tracer_provider, "meter_provider": meter_provider}
         try:

@@ -174,6 +174,7 @@ def test_the_public_names_are_few_and_all_there() -> None:
         "ConfigError",
         "ExecutionSnapshot",
         "Executor",
+        "PETsARDInstrumentor",
         "Schema",
         "SchemaDiff",
         "Status",

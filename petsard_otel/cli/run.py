@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,10 @@ def _run(options: Namespace, interrupts: Interrupts, errors: Console, notices: N
         except ConfigError as error:
             notices.error(str(error))
             return BAD_USAGE
+        if executor.engine == "petsard" and options.engine == "auto" and not options.quiet:
+            from petsard_otel.engines import why_petsard
+
+            notices.info(why_petsard())
         progress = _progress(executor, errors, is_quiet=options.quiet)
         notices.before_each = progress.flush
         try:
@@ -77,7 +82,10 @@ def _prepare(options: Namespace) -> tuple[Executor, Export | None]:
     from petsard_otel.cli.export import begin_export
     from petsard_otel.executor import Executor
 
-    executor = Executor(Path(options.config), engine=options.engine)
+    with warnings.catch_warnings():
+        # What libraries have to say of each other while they are imported is for their makers.
+        warnings.simplefilter("ignore")
+        executor = Executor(Path(options.config), engine=options.engine)
     return executor, begin_export(options.endpoint, options.protocol)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.convention import Output, is_petsard, readable_schema
 from petsard_otel.petsard.schema import to_petsard
-from petsard_otel.schema import Attribute, Schema, label_name
+from petsard_otel.schema import Schema, label_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     import pandas as pd
 
@@ -63,19 +65,29 @@ class PetsardConvention:
 
     def output(self, module: str, adapter: Adapter, kept: Any, received: Any) -> Output:
         """Return what an adapter made, described by PETsARD's own word as far as that goes."""
-        if module == "Preprocessor":
-            self._numbered = {}
         table = _table(module, adapter)
         word = readable_schema(kept if module in DESCRIBED else _word(adapter))
+        before = readable_schema(received)
+        if module in DESCRIBED:
+            self._numbered = {}
+        if module == "Preprocessor" and before is not None:
+            self._number(() if table is None else table.columns, before)
+            self._number(() if word is None else word.attributes, before)
+        word = self._shown(word)
         if table is None:
             return Output(None, word)
-        return self._described(table, word or readable_schema(received), module)
+        return self._described(table, word or before, module)
 
     def native(self, schema: Any, like: Any) -> Any:
         """Return one of our schemas as PETsARD's, which its modules want."""
         if not isinstance(schema, Schema):
             return schema
-        return to_petsard(schema, like if is_petsard(like) else None)
+        labels = {name: label for label, name in self._numbered.items()}
+        true = Schema.of(
+            schema.id,
+            (replace(a, name=labels.get(a.name, a.name)) for a in schema.attributes.values()),
+        )
+        return to_petsard(true, like if is_petsard(like) else None)
 
     def schema_inferencer(self) -> Any:
         """Return PETsARD's, which remembers what it predicted."""
@@ -101,41 +113,48 @@ class PetsardConvention:
 
         return PetsardConfigError
 
-    def _described(self, table: pd.DataFrame, word: Schema | None, module: str) -> Output:
-        """Describe a table's columns by the schema, and by their types where it does not know them.
+    def _number(self, labels: Iterable[object], before: Schema) -> None:
+        """Give numbers to one-hot columns, which PETsARD names after categories: those are cells.
 
-        PETsARD names one-hot columns after categories, which are cells: they get numbers.
+        Such a column is none that the Preprocessor received, and has the name of one that it did
+        in front.
         """
-        if word is None:
-            return Output(table, Schema.from_dataframe(table, module))
+        for label in map(label_name, labels):
+            origins = [name for name in before.attributes if label.startswith(f"{name}_")]
+            if label in before.attributes or label in self._numbered or not origins:
+                continue
+            origin = max(origins, key=len)
+            taken = {*before.attributes, *self._numbered.values()}
+            numbers = (f"{origin}_{number}" for number in itertools.count(1))
+            self._numbered[label] = next(name for name in numbers if name not in taken)
+
+    def _shown(self, schema: Schema | None) -> Schema | None:
+        """Return a schema with one-hot columns by their numbers."""
+        if schema is None or self._numbered.keys().isdisjoint(schema.attributes):
+            return schema
+        return Schema.of(
+            schema.id,
+            (
+                replace(attribute, name=self._numbered.get(name, name))
+                for name, attribute in schema.attributes.items()
+            ),
+        )
+
+    def _described(self, table: pd.DataFrame, word: Schema | None, module: str) -> Output:
+        """Describe a table by a schema, and columns that it does not know by their types."""
         labels = [label_name(label) for label in table.columns]
-        if labels == list(word.attributes):
-            return Output(table, word)
-        names = [
-            label if label in word.attributes else self._name(label, word.attributes)
-            for label in labels
-        ]
+        names = [self._numbered.get(label, label) for label in labels]
         if names != labels:
             table = table.copy(deep=False)
             table.columns = names
+        if word is None:
+            return Output(table, Schema.from_dataframe(table, module))
+        if names == list(word.attributes):
+            return Output(table, word)
         unknown = [position for position, name in enumerate(names) if name not in word.attributes]
         found = Schema.from_dataframe(table.iloc[:, unknown], word.id).attributes
         known = {**found, **word.attributes}
         return Output(table, Schema(word.id, {name: known[name] for name in names}))
-
-    def _name(self, label: str, described: Mapping[str, Attribute]) -> str:
-        """Return how a column may be called that no schema describes."""
-        if label in self._numbered:
-            return self._numbered[label]
-        origins = [name for name in described if label.startswith(f"{name}_")]
-        if not origins:
-            return label
-        origin = max(origins, key=len)
-        taken = {*described, *self._numbered.values()}
-        number = 1
-        while f"{origin}_{number}" in taken:
-            number += 1
-        return self._numbered.setdefault(label, f"{origin}_{number}")
 
 
 def _table(module: str, adapter: Any) -> pd.DataFrame | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import petsard.adapter
+import petsard.exceptions
 
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.petsard.observing import logs_timing, observed
@@ -44,9 +46,10 @@ class PetsardEngine:
         try:
             adapter: Adapter = cls(deepcopy(dict(parameters)))
         except Exception as error:
-            said = " ".join(str(error).split()) or "without a word"
+            said = error.message if isinstance(error, petsard.exceptions.PETsARDError) else error
             raise ConfigError(
-                f"PETsARD refuses these parameters ({type(error).__name__}: {said})",
+                f"PETsARD refuses these parameters: {' '.join(str(said).split())} "
+                f"({type(error).__name__})",
                 module=module,
                 experiment=experiment,
             ) from error
@@ -59,6 +62,8 @@ class PetsardEngine:
 
     def around(self, status: Status) -> AbstractContextManager[None]:
         """Return what has PETsARD's steps recorded."""
+        if not isinstance(status, PetsardStatus):
+            return nullcontext()
         return observed(status, listens=self._listens)
 
     def predict(self, status: Status, execution: Execution, adapter: Adapter) -> None:

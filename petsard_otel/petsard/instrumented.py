@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from petsard_otel.config import EXECUTOR, content_hash
 from petsard_otel.documents import read_document
 from petsard_otel.exceptions import ConfigError
-from petsard_otel.petsard.status import PetsardStatus
+from petsard_otel.petsard.status import PetsardStatus, with_petsards_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,7 @@ class InstrumentedStatus(PetsardStatus):
 
     def describe(self, given: str) -> None:
         """Take note of what the run's configuration was made of."""
-        with self._recorder.guard:
+        with self.guard:
             self.description = Description.of(given, self.config)
 
     def plan(self, config: Any) -> list[Any]:
@@ -91,11 +91,12 @@ class InstrumentedStatus(PetsardStatus):
         if subject is None:
             return
         self.close(None)
-        with self._recorder.guard:
+        with self.guard:
             module = self.executing(*subject, type(adapter).__name__)
             module.__enter__()
             self._module = module
 
+    @with_petsards_names
     def put(self, module: str, experiment: str, adapter: Adapter) -> None:
         """Record an execution; it ends here."""
         try:

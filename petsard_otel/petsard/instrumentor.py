@@ -98,13 +98,16 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if instance.config.config.empty():
             # It has run: PETsARD's Executor runs once.
             return wrapped(*args, **kwargs)
-        adapters = status.plan(instance.config)
-        for adapter in adapters:
-            owner = provider_of("set_input", type(adapter))
-            if owner is not None:
-                self._patches.wrap(owner, "set_input", _set_input)
+        listens = False
+        with status.guard:
+            adapters = status.plan(instance.config)
+            for adapter in adapters:
+                owner = provider_of("set_input", type(adapter))
+                if owner is not None:
+                    self._patches.wrap(owner, "set_input", _set_input)
+            listens = any(map(logs_timing, adapters))
         with (
-            observed(status, listens=any(map(logs_timing, adapters))),
+            observed(status, listens=listens),
             status.running(status.description, "petsard"),
         ):
             try:

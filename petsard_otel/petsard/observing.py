@@ -15,7 +15,7 @@ from petsard_otel.petsard.timing_lines import TimingLines
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from petsard_otel.status import Status
+    from petsard_otel.petsard.status import PetsardStatus
 
 
 def logs_timing(adapter: Any) -> bool:
@@ -26,7 +26,7 @@ def logs_timing(adapter: Any) -> bool:
 
 
 @passing
-def observed(status: Status, *, listens: bool) -> Generator[None]:
+def observed(status: PetsardStatus, *, listens: bool) -> Generator[None]:
     """Have steps recorded while the block runs, by PETsARD's calls and by its log lines.
 
     Args:
@@ -35,13 +35,15 @@ def observed(status: Status, *, listens: bool) -> Generator[None]:
     """
     lines = None
     with ExitStack() as stack:
-        stack.enter_context(stepped())
-        if listens:
-            lines = TimingLines(status.run_id, str(sys.modules["petsard.adapter"].__file__))
-            stack.enter_context(overheard(lines))
+        with status.guard:
+            stack.enter_context(stepped())
+            if listens:
+                lines = TimingLines(status.run_id, str(sys.modules["petsard.adapter"].__file__))
+                stack.enter_context(overheard(lines))
         try:
             yield
         except BaseException as error:
-            if lines is not None:
-                lines.fail(error)
+            with status.guard:
+                if lines is not None:
+                    lines.fail(error)
             raise

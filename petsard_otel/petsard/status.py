@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import logging
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from petsard_otel.convention import readable_schema
 from petsard_otel.petsard.convention import PetsardConvention
 from petsard_otel.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from petsard_otel.convention import Convention
+    from petsard_otel.telemetry.guard import Guard
+
+T = TypeVar("T")
+
+_UNHEARD = logging.Logger(  # noqa: LOG001  it is to be in no hierarchy
+    "PETsARD.SchemaInferencer", logging.CRITICAL + 1
+)
+"""A logger that is in no hierarchy, and says nothing."""
+
+
+def with_petsards_names(method: Callable[..., T]) -> Callable[..., T]:
+    """Have a method take the names that PETsARD's Status gives its arguments, too."""
+
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> T:
+        for theirs, ours in (("expt", "experiment"), ("operator", "adapter")):
+            if theirs in kwargs:
+                kwargs[ours] = kwargs.pop(theirs)
+        return method(*args, **kwargs)
+
+    return call
 
 
 class PetsardStatus(Status):
     """A Status that reads every adapter as PETsARD's Status does."""
+
+    put = with_petsards_names(Status.put)
+    start_timing = with_petsards_names(Status.start_timing)
+    end_timing = with_petsards_names(Status.end_timing)
+
+    @property
+    def guard(self) -> Guard:
+        """The context in which nothing of ours raises during this run."""
+        return self._recorder.guard
 
     def _convention_for(self, config: Any) -> Convention:
         return PetsardConvention()
@@ -35,8 +67,13 @@ class PetsardStatus(Status):
         steps = {k: v for k, v in parameters.items() if k not in {"method", "sequence"}}
         if parameters.get("method") == "default":
             steps = {"default": {"method": "default"}}
-        with self._recorder.guard:
-            predicted = self.schema_inferencer.infer_preprocessor_output(
+        with self.guard:
+            from petsard.metadater.schema_inferencer import SchemaInferencer
+
+            inferencer = SchemaInferencer()
+            # It warns of what it does not understand, which is no news to anybody.
+            inferencer.logger = _UNHEARD
+            predicted = inferencer.infer_preprocessor_output(
                 copy(received), steps.get("config", steps)
             )
             schema = readable_schema(predicted)

@@ -65,7 +65,7 @@ class TimingLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Begin or end a step."""
-        if not str(record.msg).startswith((_PREFIX, "%")):
+        if type(record.msg) is not str or not record.msg.startswith((_PREFIX, "%")):
             return
         owner = running_module()
         if owner is None or owner.trace.run_id != self._run_id:
