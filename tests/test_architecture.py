@@ -56,7 +56,7 @@ def test_leaves_import_nothing_of_ours(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["records", "schema", "store", "config", "documents", "adapter",
+    ["records", "schema", "store", "config", "documents", "adapter", "state",
      *(name for name in FILES if name.startswith("reports/"))],
 )  # fmt: skip
 def test_the_values_and_their_readers_know_no_telemetry(name: str) -> None:
@@ -85,6 +85,31 @@ def test_the_store_builds_on_records_and_schema_alone() -> None:
 def test_the_producing_side_uses_the_api_alone(name: str) -> None:
     """Spans can be made where no SDK is installed."""
     assert not {found for found in imports(name) if found.startswith("opentelemetry.sdk")}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("petsard/")])
+def test_petsards_room_uses_the_api_and_the_instrumentor_alone(name: str) -> None:
+    """What knows PETsARD makes spans as everybody does."""
+    assert {found for found in imports(name) if found.startswith("opentelemetry")} <= {
+        "opentelemetry.instrumentation.instrumentor"
+    }
+
+
+def test_petsard_is_known_by_one_room_alone() -> None:
+    """Everywhere else PETsARD's objects are known by the module of their class."""
+    knows = {name for name in FILES if {i.partition(".")[0] for i in imports(name)} & {"petsard"}}
+    assert knows == {
+        "petsard/convention",
+        "petsard/engine",
+        "petsard/errors",
+        "petsard/schema",
+        "petsard/status",
+    }
+    reached = {name for name in FILES if any(o.startswith("petsard/") for o in ours(name))}
+    assert {name for name in reached if not name.startswith("petsard/")} == {
+        "convention",
+        "engines",
+    }
 
 
 def test_encoding_uses_no_opentelemetry() -> None:

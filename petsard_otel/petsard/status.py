@@ -64,18 +64,22 @@ class PetsardStatus(Status):
         received = self.metadata.get(before or "")
         if received is None:
             return
-        steps = {k: v for k, v in parameters.items() if k not in {"method", "sequence"}}
-        if parameters.get("method") == "default":
-            steps = {"default": {"method": "default"}}
         with self.guard:
             from petsard.metadater.schema_inferencer import SchemaInferencer
 
             inferencer = SchemaInferencer()
             # It warns of what it does not understand, which is no news to anybody.
             inferencer.logger = _UNHEARD
-            predicted = inferencer.infer_preprocessor_output(
-                copy(received), steps.get("config", steps)
-            )
+            predicted = inferencer.infer_preprocessor_output(copy(received), _steps(parameters))
             schema = readable_schema(predicted)
             if schema is not None:
                 self.inferred_schemas["Preprocessor"] = schema
+
+
+def _steps(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a Preprocessor's parameters as PETsARD's inferencer reads them."""
+    if parameters.get("method") == "default":
+        return {"default": {"method": "default"}}
+    steps = parameters.get("config", parameters)
+    # `outlier: outlier_lof`, which stands for all columns, is nothing to it.
+    return {name: columns for name, columns in steps.items() if isinstance(columns, dict)}

@@ -192,7 +192,6 @@ def test_a_describer_has_each_step_once(recorded: Recorded, people: Path) -> Non
     petsard.Executor(
         f"Loader: {{p: {{filepath: {people}}}}}\n"
         "Describer: {d: {method: describe, source: Loader}}\n"
-        "Evaluator: {}"
     ).run()
     assert [span.name for span in recorded.spans if "." in span.name] == [
         "Loader.load",
