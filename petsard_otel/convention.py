@@ -78,7 +78,7 @@ class BuiltinConvention:
     def leave_former_path(self, state: PipelineState, module: str) -> None:
         """Forget later modules, their checks, and, of another table, the rows split so far."""
         state.drop_validation_result(module)
-        if module not in state.status or state.position_of(module) < 0:
+        if module not in state.status or module not in state.sequence:
             return
         for name in state.sequence[state.position_of(module) + 1 :]:
             state.drop_validation_result(name)

@@ -14,6 +14,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 from petsard_otel.petsard.package import _instruments
 from petsard_otel.petsard.patches import Patches, provider_of
 from petsard_otel.settings import Settings
+from petsard_otel.telemetry.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -71,12 +72,14 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         from petsard_otel.petsard.host_logging import keep_handlers
         from petsard_otel.petsard.instrumented import InstrumentedStatus
 
-        executor = module.Executor
-        self._patches.wrap(executor, "__init__", _init)
-        self._patches.wrap(executor, "_setup_logger", keep_handlers)
-        self._patches.wrap(executor, "run", self._run)
-        self._patches.replace(module, "Status", InstrumentedStatus)
-        self._patches.replace(sys.modules["petsard.status"], "Status", InstrumentedStatus)
+        # Called while the host imports PETsARD, which may be another than we know.
+        with Guard():
+            executor = module.Executor
+            self._patches.wrap(executor, "__init__", _init)
+            self._patches.wrap(executor, "_setup_logger", keep_handlers)
+            self._patches.wrap(executor, "run", self._run)
+            self._patches.replace(module, "Status", InstrumentedStatus)
+            self._patches.replace(sys.modules["petsard.status"], "Status", InstrumentedStatus)
 
     def _run(
         self,
