@@ -55,6 +55,9 @@ class Convention(Protocol):
             received: The schema of what it was given, of ours where it is known.
         """
 
+    def readable(self, schema: Any) -> Schema | None:
+        """Return a schema as one of ours, as it may be shown; None where it cannot be read."""
+
     def native(self, schema: Any, like: Any) -> Any:
         """Return a schema as modules want it; one like `like` where that is of PETsARD's class."""
 
@@ -107,6 +110,10 @@ class BuiltinConvention:
         if isinstance(result, dict):
             result = result.get("train")
         return Output(result if isinstance(result, pandas.DataFrame) else None, kept)
+
+    def readable(self, schema: Any) -> Schema | None:
+        """Return one that can be read as it is."""
+        return readable_schema(schema)
 
     def native(self, schema: Any, like: Any) -> Any:
         """Return it as it is: these modules work with our schemas."""

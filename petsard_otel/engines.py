@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 ENGINES = ("auto", "builtin", "petsard")
 """Whose modules run: PETsARD's where it is installed, the built-in ones, or PETsARD's."""
 
+IMPORT_FAILURES = (
+    ImportError,
+    AttributeError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""How importing PETsARD fails where something that it needs is missing, broken or another's."""
+
 PETSARD_EXTRA = 'pip install "petsard-otel[petsard]"'
 """How to install PETsARD with all that it needs."""
 
@@ -96,7 +106,7 @@ def engine_called(name: str) -> Engine:
         from petsard_otel.petsard.engine import PetsardEngine
 
         engine = PetsardEngine()
-    except ImportError as error:
+    except IMPORT_FAILURES as error:
         problem = _problem(error)
         if name == "petsard":
             raise ConfigError(problem) from error
@@ -132,7 +142,7 @@ def petsard_version() -> str | None:
         return None
 
 
-def _problem(error: ImportError) -> str:
+def _problem(error: Exception) -> str:
     version = petsard_version()
     if version is None:
         return (

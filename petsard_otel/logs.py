@@ -230,6 +230,11 @@ class _Relay(logging.Handler):
             logger = logger.parent if logger.propagate else None
 
 
+def has_left(handler: logging.Handler) -> bool:
+    """Tell whether a handler is a relay of ours that no run wants any more."""
+    return isinstance(handler, _Relay) and handler is not _relay
+
+
 def _handlers(options: LogOptions) -> list[logging.Handler]:
     handlers: list[logging.Handler] = []
     if options.log_output_type in {"file", "both"}:

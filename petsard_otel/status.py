@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.convention import Output, convention_of, readable_schema
+from petsard_otel.convention import Output, convention_of
 from petsard_otel.exceptions import ConfigError, PetsardOtelError
 from petsard_otel.passing import passing
 from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from petsard_otel.adapter import Adapter, PredictsSchema
     from petsard_otel.convention import Convention
     from petsard_otel.records import ChangeRecord, ExecutionSnapshot, TimingRecord
+    from petsard_otel.settings import Settings
     from petsard_otel.store import AnySchema
     from petsard_otel.telemetry.open_span import OpenSpan
     from petsard_otel.telemetry.recorder import RunDescription
@@ -93,7 +94,7 @@ class Status(PipelineState):
         self._is_running = False
         self._executing: OpenSpan | None = None
         self._store = StatusStore(max_snapshots, max_changes, max_timings)
-        self._recorder = Recorder(self._store, tracer_provider, meter_provider)
+        self._recorder = Recorder(self._store, tracer_provider, meter_provider, self._settings())
         self._predicted: dict[str, Any] = {}
         self._open_timings: dict[tuple[str, str, str], OpenSpan] = {}
         self._max_open_timings = max(max_timings, 1)
@@ -101,6 +102,10 @@ class Status(PipelineState):
     def _convention_for(self, config: Any) -> Convention | None:
         """Return how adapters are read where the configuration tells; else the first one tells."""
         return convention_of(config)
+
+    def _settings(self) -> Settings | None:
+        """Return what to record by; None: what the PETSARD_OTEL_* variables say."""
+        return None
 
     # What is recorded.
 
@@ -210,7 +215,13 @@ class Status(PipelineState):
         """Return the schema of what a module made: as it was then, unless it has been set anew."""
         kept = self.metadata.get(module)
         then, schema = self._seen.get(module, (None, None))
-        return schema if then is kept else kept
+        return schema if then is kept else self._readable(kept)
+
+    def _readable(self, schema: Any) -> Any:
+        """Return a schema as one of ours where it can be read, else itself."""
+        with self._recorder.guard:
+            return self._convention.readable(schema) or schema
+        return schema
 
     def _held(self, module: str, experiment: str) -> OpenSpan | None:
         """Return the span of an execution whose module left another context than it found."""
@@ -373,7 +384,7 @@ class Status(PipelineState):
         schema: Any
         for name in path:
             kept = self._schema_of(name)
-            schema = readable_schema(kept) or kept
+            schema = self._readable(kept)
             if module in (None, name):
                 found.append(self._lineage(name, status[name]["expt"], received, schema))
             received = received if schema is None else schema

@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.convention import Output, is_petsard, readable_schema
+from petsard_otel.petsard.patches import provider_of
 from petsard_otel.petsard.schema import to_petsard
 from petsard_otel.schema import Schema, label_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
@@ -32,7 +33,7 @@ _TABLES = {
 }
 """Where adapters hold what they made; their `get_result()` copies it."""
 
-_WORDS = ("_updated_metadata", "_updated_schema")
+_OWN_SCHEMAS = ("_updated_metadata", "_updated_schema")
 """Where adapters hold a schema that they do not hand on."""
 
 
@@ -43,6 +44,7 @@ class PetsardConvention:
 
     def __init__(self) -> None:
         self._numbered: dict[str, str] = {}
+        self._counts: dict[str, Iterator[int]] = {}
 
     def leave_former_path(self, state: PipelineState, module: str) -> None:
         """Forget later modules, and nothing else, as PETsARD's own Status does."""
@@ -66,17 +68,21 @@ class PetsardConvention:
     def output(self, module: str, adapter: Adapter, kept: Any, received: Any) -> Output:
         """Return what an adapter made, described by PETsARD's own word as far as that goes."""
         table = _table(module, adapter)
-        word = readable_schema(kept if module in DESCRIBED else _word(adapter))
-        before = readable_schema(received)
-        if module in DESCRIBED:
-            self._numbered = {}
-        if module == "Preprocessor" and before is not None:
-            self._number(() if table is None else table.columns, before)
-            self._number(() if word is None else word.attributes, before)
+        word = readable_schema(kept if module in DESCRIBED else _own_schema(adapter))
+        before = readable_schema(received) or readable_schema(_held_input(adapter).get("metadata"))
+        if module not in {"Loader", "Splitter"} and before is not None:
+            # What a Preprocessor's schema has more than it received are one-hot columns, too.
+            described = () if word is None or module == "Preprocessor" else word.attributes
+            made = () if table is None else map(label_name, table.columns)
+            self._number({*made, *(word.attributes if word else ())}.difference(described), before)
         word = self._shown(word)
         if table is None:
             return Output(None, word)
         return self._described(table, word or before, module)
+
+    def readable(self, schema: Any) -> Schema | None:
+        """Return a schema as one of ours, with one-hot columns by their numbers."""
+        return self._shown(readable_schema(schema))
 
     def native(self, schema: Any, like: Any) -> Any:
         """Return one of our schemas as PETsARD's, which its modules want."""
@@ -113,20 +119,23 @@ class PetsardConvention:
 
         return PetsardConfigError
 
-    def _number(self, labels: Iterable[object], before: Schema) -> None:
+    def _number(self, labels: Iterable[str], before: Schema) -> None:
         """Give numbers to one-hot columns, which PETsARD names after categories: those are cells.
 
-        Such a column is none that the Preprocessor received, and has the name of one that it did
-        in front.
+        Such a column is none that the module received, and has the name of one that it did in
+        front. It keeps its number during the run, and no other column gets it.
         """
-        for label in map(label_name, labels):
-            origins = [name for name in before.attributes if label.startswith(f"{name}_")]
-            if label in before.attributes or label in self._numbered or not origins:
+        for label in sorted(labels):
+            if label in before.attributes or label in self._numbered:
                 continue
-            origin = max(origins, key=len)
-            taken = {*before.attributes, *self._numbered.values()}
-            numbers = (f"{origin}_{number}" for number in itertools.count(1))
-            self._numbered[label] = next(name for name in numbers if name not in taken)
+            parts = [index for index, letter in enumerate(label) if letter == "_"]
+            origins = (label[:index] for index in reversed(parts))
+            origin = next((name for name in origins if name in before.attributes), None)
+            if origin is None:
+                continue
+            counted = self._counts.setdefault(origin, itertools.count(1))
+            names = (f"{origin}_{number}" for number in counted)
+            self._numbered[label] = next(name for name in names if name not in before.attributes)
 
     def _shown(self, schema: Schema | None) -> Schema | None:
         """Return a schema with one-hot columns by their numbers."""
@@ -158,39 +167,55 @@ class PetsardConvention:
 
 
 def _table(module: str, adapter: Any) -> pd.DataFrame | None:
-    """Return the very table that an adapter made, of a split the part that goes on."""
+    """Return the very table that an adapter made, of a split the part that goes on.
+
+    An adapter of somebody's own is not asked: it may draw, or answer once. Of one that does not
+    answer as PETsARD's do, it is the one table that it holds and was not given.
+    """
     import pandas as pd
 
     held = _held(adapter)
-    if module == "Splitter" and "data" in held:
-        made = held["data"][1]["train"]
-    elif module in _TABLES and _TABLES[module] in held:
-        made = held[_TABLES[module]]
-    elif is_own(adapter):
-        # What PETsARD's other modules make are scores and reports.
-        return None
-    else:
-        made = adapter.get_result()
-        if isinstance(made, dict):
-            made = made.get("train")
-    return made if isinstance(made, pd.DataFrame) else None
+    name = _TABLES.get(module)
+    if _answers_as_petsards(adapter):
+        made = held.get(name) if name else None
+        if module == "Splitter" and "data" in held:
+            made = held["data"][1]["train"]
+        return made if isinstance(made, pd.DataFrame) else None
+    given = {id(value) for value in _held_input(adapter).values()}
+    tables = [value for value in held.values() if isinstance(value, pd.DataFrame)]
+    made_here = {id(value): value for value in tables if id(value) not in given}
+    return next(iter(made_here.values())) if len(made_here) == 1 else None
 
 
 def is_own(adapter: object) -> bool:
     """Tell whether PETsARD itself made an adapter's class, not somebody who derived from it."""
-    return type(adapter).__module__.partition(".")[0] == "petsard"
+    return _is_petsards(type(adapter))
+
+
+def _answers_as_petsards(adapter: object) -> bool:
+    provider = provider_of("get_result", type(adapter))
+    return provider is not None and _is_petsards(provider)
+
+
+def _is_petsards(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "petsard"
 
 
 def _held(adapter: object) -> dict[str, Any]:
     return getattr(adapter, "__dict__", {})
 
 
-def _word(adapter: Any) -> Any:
+def _held_input(adapter: object) -> dict[str, Any]:
+    given = _held(adapter).get("input")
+    return given if isinstance(given, dict) else {}
+
+
+def _own_schema(adapter: Any) -> Any:
     """Return the schema that an adapter has for what it made, None where it has none."""
     held = _held(adapter)
-    for name in _WORDS:
+    for name in _OWN_SCHEMAS:
         if held.get(name) is not None:
             return held[name]
     if held.get("is_custom_data") and "loader_adapter" in held:
         return held["loader_adapter"].get_metadata()
-    return held.get("input", {}).get("original_schema")
+    return _held_input(adapter).get("original_schema")

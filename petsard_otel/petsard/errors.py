@@ -7,9 +7,20 @@ import petsard.exceptions
 from petsard_otel.exceptions import ConfigError, UnexecutedError
 
 
-class PetsardUnexecutedError(UnexecutedError, petsard.exceptions.UnexecutedError):  # type: ignore[misc]
-    """A result, schema or report was asked for too early; both packages' error for it."""
+class PetsardUnexecutedError(
+    UnexecutedError,
+    petsard.exceptions.UnexecutedError,  # type: ignore[misc]
+    KeyError,
+):
+    """Something was asked for too early; both packages' error, or PETsARD's KeyError, for it."""
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
-class PetsardConfigError(ConfigError, petsard.exceptions.ConfigError):  # type: ignore[misc]
-    """There is no such module in the run; both packages' error for it."""
+class PetsardConfigError(
+    ConfigError,
+    petsard.exceptions.ConfigError,  # type: ignore[misc]
+    ValueError,
+):
+    """There is no such module in the run; both packages' error, or PETsARD's ValueError, for it."""

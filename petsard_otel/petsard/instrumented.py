@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from petsard_otel.adapter import Adapter
     from petsard_otel.passing import Passing
+    from petsard_otel.settings import Settings
 
 
 class Description(NamedTuple):
@@ -61,6 +62,9 @@ class InstrumentedStatus(PetsardStatus):
     providers: ClassVar[dict[str, Any]] = {}
     """What `instrument()` was given to record with."""
 
+    settings: ClassVar[Settings | None] = None
+    """What the PETSARD_OTEL_* variables said at `instrument()`; a later mistake fails no script."""
+
     def __init__(
         self,
         config: Any,
@@ -72,6 +76,10 @@ class InstrumentedStatus(PetsardStatus):
         self.description = Description(None, "", self.sequence, {}, 0)
         self._plan: dict[int, tuple[str, str]] = {}
         self._module: Passing[None] | None = None
+        self._subject: tuple[str, str] | None = None
+
+    def _settings(self) -> Settings | None:
+        return self.settings
 
     def describe(self, given: str) -> None:
         """Take note of what the run's configuration was made of."""
@@ -94,22 +102,30 @@ class InstrumentedStatus(PetsardStatus):
         with self.guard:
             module = self.executing(*subject, type(adapter).__name__)
             module.__enter__()
-            self._module = module
+            self._module, self._subject = module, subject
 
     @with_petsards_names
     def put(self, module: str, experiment: str, adapter: Adapter) -> None:
-        """Record an execution; it ends here."""
+        """Record an execution; where it is the one that was begun, it ends here."""
+        is_begun = self._subject == (module, experiment)
         try:
             super().put(module, experiment, adapter)
         except BaseException as error:
-            self.close(error)
+            if is_begun:
+                self.close(error)
             raise
-        self.close(None)
+        if is_begun:
+            self.close(None)
 
     def close(self, error: BaseException | None) -> None:
         """End the execution that is under way, if one is."""
-        module, self._module = self._module, None
-        if module is None:
-            return
-        kind = None if error is None else type(error)
-        module.__exit__(kind, error, None if error is None else error.__traceback__)
+        module, self._module, self._subject = self._module, None, None
+        with self.guard:
+            if module is not None:
+                kind = None if error is None else type(error)
+                module.__exit__(kind, error, None if error is None else error.__traceback__)
+
+    def finish(self) -> None:
+        """Forget what was planned; nothing begins any more."""
+        self._plan = {}
+        self.close(None)

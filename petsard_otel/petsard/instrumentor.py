@@ -44,7 +44,7 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         try:
-            Settings.from_environment()
+            settings = Settings.from_environment()
         except ValueError as error:
             # The host is not to fail for it, and nothing is sent that was not meant to be.
             _logger.error("PETsARD is not instrumented: %s", error)  # noqa: TRY400
@@ -54,6 +54,7 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         InstrumentedStatus.providers = {
             name: kwargs.get(name) for name in ("tracer_provider", "meter_provider")
         }
+        InstrumentedStatus.settings = settings
         self._is_active = True
         if EXECUTOR_MODULE in sys.modules:
             self._patch(sys.modules[EXECUTOR_MODULE])
@@ -62,8 +63,11 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             wrapt.register_post_import_hook(self._patch, EXECUTOR_MODULE)
 
     def _uninstrument(self, **kwargs: Any) -> None:
+        from petsard_otel.petsard.instrumented import InstrumentedStatus
+
         self._is_active = False
         self._patches.undo()
+        InstrumentedStatus.providers = {}
 
     def _patch(self, module: ModuleType) -> None:
         """Wrap what PETsARD's Executor does, if that is still wanted."""
@@ -73,6 +77,7 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         from petsard_otel.petsard.instrumented import InstrumentedStatus
 
         # Called while the host imports PETsARD, which may be another than we know.
+        is_whole = False
         with Guard():
             executor = module.Executor
             self._patches.wrap(executor, "__init__", _init)
@@ -80,6 +85,9 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             self._patches.wrap(executor, "run", self._run)
             self._patches.replace(module, "Status", InstrumentedStatus)
             self._patches.replace(sys.modules["petsard.status"], "Status", InstrumentedStatus)
+            is_whole = True
+        if not is_whole:
+            self._patches.undo()
 
     def _run(
         self,
@@ -102,13 +110,15 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             # It has run: PETsARD's Executor runs once.
             return wrapped(*args, **kwargs)
         listens = False
+        adapters: list[Any] = []
         with status.guard:
             adapters = status.plan(instance.config)
-            for adapter in adapters:
-                owner = provider_of("set_input", type(adapter))
-                if owner is not None:
-                    self._patches.wrap(owner, "set_input", _set_input)
             listens = any(map(logs_timing, adapters))
+        for adapter in adapters:
+            with status.guard:
+                owner = provider_of("set_input", type(adapter))
+                if owner is not None and self._is_active:
+                    self._patches.wrap(owner, "set_input", _set_input)
         with (
             observed(status, listens=listens),
             status.running(status.description, "petsard"),
@@ -118,6 +128,8 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             except BaseException as error:
                 status.close(error)
                 raise
+            finally:
+                status.finish()
 
 
 def _init(

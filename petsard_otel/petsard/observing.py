@@ -38,7 +38,8 @@ def observed(status: PetsardStatus, *, listens: bool) -> Generator[None]:
         with status.guard:
             stack.enter_context(stepped())
             if listens:
-                lines = TimingLines(status.run_id, str(sys.modules["petsard.adapter"].__file__))
+                adapter_file = str(sys.modules["petsard.adapter"].__file__)
+                lines = TimingLines(status.run_id, adapter_file, status.guard)
                 stack.enter_context(overheard(lines))
         try:
             yield

@@ -10,6 +10,9 @@ from petsard_otel.schema import Attribute, Schema, label_name, unique_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_PROPERTIES = {"category", "nullable", "precision", "format", "width"}
+"""What qualifies a type in PETsARD's schemas, and in ours."""
+
 UNTYPED = "unknown"
 """The type of a column of which PETsARD's schema says none."""
 
@@ -40,19 +43,21 @@ def to_petsard(schema: Schema, like: Any = None) -> Any:
     """
     from petsard.metadater import metadata
 
-    labels = {} if like is None else {label_name(label): label for label in like.attributes}
-    attributes = {}
+    others = {} if like is None else {label_name(label): label for label in like.attributes}
+    attributes: dict[Any, Any] = {}
     for name, attribute in schema.attributes.items():
-        label = labels.get(name, name)
-        given = {
+        given: dict[str, Any] = {
             "type": None if attribute.type == UNTYPED else attribute.type,
             "type_attr": dict(attribute.type_attr),
             "logical_type": attribute.logical_type,
         }
-        if label in labels.values():
-            attributes[label] = replace(like.attributes[label], stats=None, **given)
+        if name in others:
+            other = like.attributes[others[name]]
+            unknown = {k: v for k, v in (other.type_attr or {}).items() if k not in _PROPERTIES}
+            given["type_attr"].update(unknown)
+            attributes[others[name]] = replace(other, stats=None, **given)
         else:
-            attributes[label] = metadata.Attribute(name=label, **given)
+            attributes[name] = metadata.Attribute(name=name, **given)
     if like is None:
         return metadata.Schema(id=schema.id, attributes=attributes)
     return replace(like, id=schema.id, attributes=attributes, stats=None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.passing import passing
-from petsard_otel.petsard.patches import Patches, provider_of
+from petsard_otel.petsard.patches import Patches, WrappedFunction, provider_of
+from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.spans import step_span
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ STEPS = {
     "petsard.reporter.reporter_save_timing:ReporterSaveTiming": ("create", "report"),
     "petsard.reporter.reporter_save_validation:ReporterSaveValidation": ("create", "report"),
 }
-"""Classes and their methods; one that a later PETsARD lacks is passed over."""
+"""Classes that PETsARD's adapters import, and their methods; what there is not is left out."""
 
 
 class StepPatches:
@@ -44,9 +45,13 @@ class StepPatches:
     def hold(self) -> None:
         """Wrap the steps, unless they are."""
         with self._lock:
+            if self._holders == 0:
+                try:
+                    self._wrap()
+                except BaseException:
+                    self._patches.undo()
+                    raise
             self._holders += 1
-            if self._holders == 1:
-                self._wrap()
 
     def release(self) -> None:
         """Give the steps back where nobody else wants them."""
@@ -58,7 +63,7 @@ class StepPatches:
     def _wrap(self) -> None:
         for place, names in STEPS.items():
             module, _, cls = place.partition(":")
-            owner = getattr(import_module(module), cls, None)
+            owner = getattr(sys.modules.get(module), cls, None)
             for name in names:
                 if isinstance(owner, type) and hasattr(owner, name):
                     self._patches.wrap(owner, name, _as_step(owner, name))
@@ -78,11 +83,17 @@ if hasattr(os, "register_at_fork"):
 @passing
 def stepped() -> Generator[None]:
     """Have PETsARD's steps recorded while the block runs; outside a module they are not."""
-    steps.hold()
+    guard = Guard()
+    is_held = False
+    with guard:
+        steps.hold()
+        is_held = True
     try:
         yield
     finally:
-        steps.release()
+        with guard:
+            if is_held:
+                steps.release()
 
 
 def _as_step(owner: type, name: str) -> Wrapper:
@@ -92,7 +103,8 @@ def _as_step(owner: type, name: str) -> Wrapper:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        if provider_of(name, type(instance)) is not owner:
+        provider = provider_of(name, type(instance))
+        if provider not in {owner, None} and type(vars(provider)[name]) is WrappedFunction:
             # A class that is derived from this one calls on what it overrides: one step, not two.
             return wrapped(*args, **kwargs)
         with step_span(name):

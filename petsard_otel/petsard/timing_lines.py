@@ -15,6 +15,7 @@ from petsard_otel import attributes as key
 from petsard_otel.telemetry.spans import running_module, start_step_in
 
 if TYPE_CHECKING:
+    from petsard_otel.telemetry.guard import Guard
     from petsard_otel.telemetry.open_span import OpenSpan
 
 UNKNOWN_ERROR = "_OTHER"
@@ -36,6 +37,8 @@ class TimingLine(NamedTuple):
     def parse(cls, text: str) -> TimingLine | None:
         """Read a line; None for any other text."""
         kind, *fields = text.split("|", 5)
+        if not kind.startswith(_PREFIX):
+            return None
         kind = kind.removeprefix(_PREFIX)
         if kind not in {"START", "END", "ERROR"} or len(fields) < 3:
             return None
@@ -51,53 +54,62 @@ class TimingLines(logging.Handler):
     of another kind is not believed, and the line's own time counts.
     """
 
-    def __init__(self, run_id: str, adapter_file: str) -> None:
+    def __init__(self, run_id: str, adapter_file: str, guard: Guard) -> None:
         """Listen.
 
         Args:
             run_id: Whose records are meant.
             adapter_file: Where PETsARD logs how long each module took, which its span says.
+            guard: What keeps our failures from who logs.
         """
         super().__init__(logging.DEBUG)
         self._run_id = run_id
         self._adapter_file = adapter_file
-        self._open: dict[tuple[str, str], OpenSpan] = {}
+        self._guard = guard
+        self._open: dict[tuple[object, ...], list[OpenSpan]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Begin or end a step."""
-        if type(record.msg) is not str or not record.msg.startswith((_PREFIX, "%")):
-            return
+        with self._guard:
+            if type(record.msg) is str and record.msg.startswith(_PREFIX):
+                self._take(record)
+
+    def _take(self, record: logging.LogRecord) -> None:
         owner = running_module()
         if owner is None or owner.trace.run_id != self._run_id:
             return
         if record.pathname == self._adapter_file and record.funcName == "run":
             return
-        with owner.trace.guard:
-            line = TimingLine.parse(record.getMessage())
-            if line is not None and line.kind == "START":
-                span = start_step_in(owner, line.step, _ago_ns(line.timestamp, owner))
-                self._open[line.name, line.step] = span
-            elif line is not None:
-                self._end(line, owner)
-
-    def _end(self, line: TimingLine, owner: OpenSpan) -> None:
-        ago_ns = _ago_ns(line.timestamp, owner)
-        span = self._open.pop((line.name, line.step), None)
-        if span is None:
-            # It was begun unseen: the line says how long it took.
-            took_ns = int((line.duration or 0.0) * 1e9)
-            span = start_step_in(owner, line.step, min(ago_ns + took_ns, owner.age_ns))
-        span.stop(ago_ns)
-        if line.kind == "ERROR":
-            span.end({key.ERROR_TYPE: UNKNOWN_ERROR}, UNKNOWN_ERROR)
+        line = TimingLine.parse(record.getMessage())
+        if line is None:
+            return
+        place = (owner.attributes[key.EXPERIMENT_PATH], line.name, line.step)
+        if line.kind == "START":
+            span = start_step_in(owner, line.step, _ago_ns(line.timestamp, owner))
+            self._open.setdefault(place, []).append(span)
         else:
-            span.end({})
+            begun = self._open.get(place)
+            _end(line, owner, begun.pop() if begun else None)
 
     def fail(self, error: BaseException) -> None:
         """End what is open as what an exception ended."""
-        while self._open:
-            _, span = self._open.popitem()
-            span.fail(error)
+        opened, self._open = self._open, {}
+        for spans in opened.values():
+            for span in reversed(spans):
+                span.fail(error)
+
+
+def _end(line: TimingLine, owner: OpenSpan, span: OpenSpan | None) -> None:
+    """End a step; one that was begun unseen began as long ago as the line says that it took."""
+    ago_ns = _ago_ns(line.timestamp, owner)
+    if span is None:
+        took_ns = int((line.duration or 0.0) * 1e9)
+        span = start_step_in(owner, line.step, min(ago_ns + took_ns, owner.age_ns))
+    span.stop(ago_ns)
+    if line.kind == "ERROR":
+        span.end({key.ERROR_TYPE: UNKNOWN_ERROR}, UNKNOWN_ERROR)
+    else:
+        span.end({})
 
 
 def _seconds(text: str) -> float | None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext, TracerProvider
 
     from petsard_otel.records import Scalar
+    from petsard_otel.settings import Settings
     from petsard_otel.store import AnySchema, StatusStore
     from petsard_otel.telemetry.encoding import Attributes
 
@@ -91,6 +92,7 @@ class Recorder:
         store: StatusStore,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
+        settings: Settings | None = None,
     ) -> None:
         """Begin a run; what its providers are is looked up for its first span.
 
@@ -100,7 +102,7 @@ class Recorder:
         self.run_id = uuid.uuid4().hex
         self.guard = Guard()
         self.engine = "builtin"
-        self._settings = settings_of_environment()
+        self._settings = settings or settings_of_environment()
         self._store = store
         self._providers = (tracer_provider, meter_provider)
         self._trace: RunTrace | None = None
