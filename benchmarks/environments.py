@@ -12,10 +12,11 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import requires
 from pathlib import Path
 
-INSTALL_TIMEOUT_SECONDS = 900
-"""How long one peer may take to install: the largest is 270 MB."""
+INSTALL_TIMEOUT_SECONDS = 3600
+"""How long one peer may take to install: the largest, PETsARD with all that it needs, is 6 GB."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,18 @@ class Environment:
 
 class NotInstalledError(Exception):
     """A peer cannot be had here; the text says why in a few words."""
+
+
+def declared(extra: str) -> tuple[str, ...]:
+    """Return what one of petsard-otel's extras adds, and what it needs itself.
+
+    The extra comes first: a resolver settles first what it reads first, and anonymeter's newest
+    holds pyarrow to what works with the numpy of both.
+    """
+    texts = [text.partition(";") for text in requires("petsard-otel") or ()]
+    own = ["".join(parts) for parts in texts if "extra ==" not in parts[2]]
+    added = [requirement for requirement, _, marker in texts if f"extra == '{extra}'" in marker]
+    return (*added, *own)
 
 
 LOGFIRE = Environment("logfire", ("logfire>=4",))
@@ -46,6 +59,8 @@ PETSARD = Environment(
     ),
     pythons=("3.11", "3.10"),
 )
+PETSARD_WHOLE = Environment("petsard-whole", declared("petsard"), pythons=PETSARD.pythons)
+"""PETsARD with all that its modules need, beside what petsard-otel needs."""
 
 
 def python_in(environment: Environment) -> Path:
@@ -65,10 +80,18 @@ def python_in(environment: Environment) -> Path:
     print(f"Installing {environment.name} into {folder}", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     _run([base, "-m", "venv", str(folder)])
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, *environment.requirements])
+    _run([*_installer(python), *environment.requirements])
     complete.touch()
     return python
+
+
+def _installer(python: Path) -> list[str]:
+    """Return the command that installs: uv, which links what it has had, where `make` put it."""
+    uv = _cache() / "tools" / "uv" / "bin" / "uv"
+    if not uv.exists():
+        return [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    kept = ["--cache-dir", str(_cache() / "uv")]
+    return [str(uv), "pip", "install", "--quiet", *kept, "--python", str(python)]
 
 
 def _cache() -> Path:

@@ -34,6 +34,10 @@ class Target:
             return ours - peer <= 0.01 * peer + WALL_TIME_ALLOWANCE_SECONDS
         return None if self.ratio is None else ours <= self.ratio * peer
 
+    def is_met_by(self, ratio: float) -> bool | None:
+        """Tell whether a ratio that was measured pair by pair reaches it."""
+        return None if self.ratio is None else ratio <= self.ratio
+
     def text(self, unit: str) -> str:
         """Return the target for people."""
         if self.value is not None:
@@ -51,12 +55,15 @@ class Peer:
     """What stands beside a figure of ours: the name of its figure, and what ours has to reach.
 
     `known` is what was measured when the targets were set, for where the peer is not installed.
+    `paired` is the figure of how ours and the peer compare pair by pair, where both were measured
+    so: it stands for the ratio of their medians.
     """
 
     label: str
     figure: str
     target: Target = NO_TARGET
     known: float | None = None
+    paired: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,29 @@ ROWS = (
         (Peer("ours, telemetry off", "ours.run_off", Target(is_wall_time=True)),),
     ),
     Row(
+        "PETsARD on 10,000 rows, instrumented",
+        "instrumented.run",
+        (
+            Peer(
+                "plain, pair by pair",
+                "instrumented.run_plain",
+                Target(ratio=1.01),
+                paired="instrumented.run_ratio",
+            ),
+        ),
+    ),
+    Row(
+        "the same, processor time",
+        "instrumented.cpu",
+        (
+            Peer(
+                "plain, pair by pair",
+                "instrumented.cpu_plain",
+                paired="instrumented.cpu_ratio",
+            ),
+        ),
+    ),
+    Row(
         "petsard-otel --help",
         "ours.help",
         (Peer("python -c pass", "python.start", Target(value=0.25)),),
@@ -144,24 +174,30 @@ def lines(row: Row, figures: Mapping[str, float]) -> list[tuple[str, str, str, s
     shown = "not measured" if ours is None else quantity(ours, row.unit)
     return [
         (row.what, shown, "", "", ""),
-        *(_peer_line(row, ours, peer, figures.get(peer.figure)) for peer in row.peers),
+        *(_peer_line(row, peer, figures) for peer in row.peers),
     ]
 
 
 def _peer_line(
-    row: Row, ours: float | None, peer: Peer, figure: float | None
+    row: Row, peer: Peer, figures: Mapping[str, float]
 ) -> tuple[str, str, str, str, str]:
+    ours, figure = figures.get(row.figure), figures.get(peer.figure)
     if figure is not None:
         shown = quantity(figure, row.unit)
     elif peer.known is not None:
         shown = quantity(peer.known, row.unit) + NOT_INSTALLED
     else:
         shown = "none" + NOT_INSTALLED
-    met = None if ours is None else peer.target.is_met(ours, figure)
+    paired = figures.get(peer.paired or "")
+    if paired is not None:
+        ratio, met = f"{paired:.3f} x", peer.target.is_met_by(paired)
+    else:
+        ratio = "" if ours is None or figure is None else f"{ours / figure:.2f} x"
+        met = None if ours is None else peer.target.is_met(ours, figure)
     return (
         f"  {peer.label}",
         shown,
-        "" if ours is None or figure is None else f"{ours / figure:.2f} x",
+        ratio,
         peer.target.text(row.unit),
         {True: "yes", False: "NO", None: ""}[met],
     )

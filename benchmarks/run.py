@@ -24,11 +24,21 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.environments import LOGFIRE, MLFLOW, PETSARD, NotInstalledError, python_in
+from benchmarks.environments import (
+    LOGFIRE,
+    MLFLOW,
+    PETSARD,
+    PETSARD_WHOLE,
+    NotInstalledError,
+    python_in,
+)
 from benchmarks.rows import NOT_INSTALLED, ROWS, lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from benchmarks.environments import Environment
+    from benchmarks.rows import Row
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,6 +53,11 @@ class Script:
     module: str
     environment: Environment | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return self.module.rpartition(".")[2]
+
 
 SCRIPTS = (
     Script("benchmarks.ours"),
@@ -51,6 +66,7 @@ SCRIPTS = (
     Script("benchmarks.peers.mlflow_span", MLFLOW),
     Script("benchmarks.peers.petsard_status", PETSARD),
     Script("benchmarks.commands"),
+    Script("benchmarks.instrumented", PETSARD_WHOLE),
 )
 
 
@@ -90,10 +106,10 @@ def measure(script: Script, python: Path, *, quick: bool) -> dict[str, Any]:
     return result
 
 
-def interpreters(notes: list[str]) -> dict[Script, Path]:
+def interpreters(scripts: Iterable[Script], notes: list[str]) -> dict[Script, Path]:
     """Return the interpreter of each script; one whose environment cannot be had is left out."""
     found = {}
-    for script in SCRIPTS:
+    for script in scripts:
         if script.environment is None:
             found[script] = Path(sys.executable)
             continue
@@ -128,7 +144,7 @@ def rounds_of(
     return figures, versions
 
 
-def table_of(medians: dict[str, float]) -> Table:
+def table_of(rows: Iterable[Row], medians: dict[str, float]) -> Table:
     """Lay the rows out, each figure of ours above its peers'."""
     table = Table(
         title="petsard-otel beside its peers: medians of one run",
@@ -139,7 +155,7 @@ def table_of(medians: dict[str, float]) -> Table:
     for header in ("measured", "ours is", "target"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("met", no_wrap=True)
-    for row in ROWS:
+    for row in rows:
         ours, *peers = lines(row, medians)
         table.add_row(*ours, style="bold")
         for peer in peers:
@@ -154,21 +170,27 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round, for a first look")
     parser.add_argument("--rounds", type=int, help="how often each script runs (default 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    names = [script.name for script in SCRIPTS]
+    parser.add_argument("--only", choices=names, help="measure with this script alone")
     options = parser.parse_args()
     progress, console = Console(stderr=True), Console()
     notes: list[str] = []
     figures, versions = rounds_of(
-        interpreters(notes),
+        interpreters((each for each in SCRIPTS if options.only in {None, each.name}), notes),
         options.rounds or (1 if options.quick else 3),
         quick=options.quick,
         notes=notes,
         console=progress,
     )
     medians = {name: statistics.median(values) for name, values in figures.items()}
-    console.print(table_of(medians))
+    rows = [row for row in ROWS if options.only is None or row.figure in medians]
+    console.print(table_of(rows, medians))
     if options.quick:
-        notes.append("--quick stops at the 10,000th execution, PETsARD's at the 2,000th")
-    if any(peer.figure not in medians for row in ROWS for peer in row.peers):
+        notes.append(
+            "--quick stops at the 10,000th execution, PETsARD's at the 2,000th, and after too few "
+            "pairs to tell 1 %"
+        )
+    if any(peer.figure not in medians for row in rows for peer in row.peers):
         notes.append(
             f"{NOT_INSTALLED} not measured in this run; a figure is what another machine measured "
             "when the targets were set"

@@ -46,6 +46,9 @@ def people(tmp_path: Path) -> Path:
     return path
 
 
+FRESH = np.random.default_rng
+
+
 def seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every generator that PETsARD draws from begin anew, in the same way."""
     import torch
@@ -53,8 +56,7 @@ def seed(monkeypatch: pytest.MonkeyPatch) -> None:
     random.seed(11)
     np.random.seed(11)  # noqa: NPY002  it is this one that PETsARD draws from
     torch.manual_seed(11)
-    fresh = np.random.default_rng
-    monkeypatch.setattr(np.random, "default_rng", lambda given=None: fresh(given or 11))
+    monkeypatch.setattr(np.random, "default_rng", lambda given=None: FRESH(given or 11))
 
 
 @pytest.fixture
