@@ -63,14 +63,8 @@ class InstrumentedStatus(PetsardStatus):
     settings: ClassVar[Settings | None] = None
     """What the PETSARD_OTEL_* variables said at `instrument()`; a later mistake fails no script."""
 
-    def __init__(
-        self,
-        config: Any,
-        max_snapshots: int = 1000,
-        max_changes: int = 5000,
-        max_timings: int = 10000,
-    ) -> None:
-        super().__init__(config, max_snapshots, max_changes, max_timings, **self.providers)
+    def __init__(self, config: Any, *limits: int, **given: Any) -> None:
+        super().__init__(config, *limits, **{**self.providers, **given})
         self.description = Description(None, "", self.sequence, {}, 0)
         self._plan: dict[int, tuple[str, str]] = {}
         self._module: Passing[None] | None = None

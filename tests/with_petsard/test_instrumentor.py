@@ -16,10 +16,6 @@ import petsard.executor
 import petsard.status
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from petsard.metadater.metadater import SchemaMetadater
 
@@ -28,10 +24,12 @@ from petsard_otel import PETsARDInstrumentor, Schema, Status
 from petsard_otel.config import Config
 from petsard_otel.petsard.steps import STEPS
 
-from ..otlp_receivers import http_receiver  # noqa: TID252  tests are no package to name
+from ..otlp_receivers import http_receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ..conftest import Recorded
 
 PIPELINE = """
 Loader:
@@ -52,29 +50,12 @@ Reporter:
 """
 
 
-class Recorded:
-    """A provider, and the spans that it exported, by name and in order."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider(shutdown_on_exit=False, resource=Resource.get_empty())
-        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-
-    @property
-    def spans(self) -> list[Any]:
-        return list(self.exporter.get_finished_spans())
-
-    def named(self, name: str) -> Any:
-        return next(span for span in self.spans if span.name == name)
-
-
 @pytest.fixture
-def recorded() -> Iterator[Recorded]:
+def recorded(recorded: Recorded) -> Iterator[Recorded]:
     """Have PETsARD instrumented with a provider of the test's own."""
-    made = Recorded()
     instrumentor = PETsARDInstrumentor()
-    instrumentor.instrument(tracer_provider=made.provider)
-    yield made
+    instrumentor.instrument(tracer_provider=recorded.provider)
+    yield recorded
     instrumentor.uninstrument()
 
 
@@ -83,7 +64,7 @@ def test_every_module_execution_is_a_span_with_its_true_names(
 ) -> None:
     """Names are the configuration's, in the order in which modules ended; the run is last."""
     petsard.Executor(PIPELINE.format(path=people)).run()
-    ended = [span for span in recorded.spans if "." not in span.name]
+    ended = [span for span in recorded.exported if "." not in span.name]
     assert [span.name for span in ended] == [
         "Loader[people]",
         "Splitter[holdout]",
@@ -135,7 +116,7 @@ def test_every_module_execution_is_a_span_with_its_true_names(
 def test_a_module_span_says_what_the_module_did(recorded: Recorded, people: Path) -> None:
     """Schemas before and after, rows and columns; one-hot columns are numbered, not named."""
     petsard.Executor(PIPELINE.format(path=people)).run()
-    loader = recorded.named("Loader[people]").attributes
+    loader = recorded.spans["Loader[people]"].attributes
     assert loader["petsard.operator.type"] == "LoaderAdapter"
     assert (loader["petsard.output.rows"], loader["petsard.output.columns"]) == (240, 6)
     assert json.loads(loader["petsard.schema.output.json"]) == {
@@ -148,7 +129,7 @@ def test_a_module_span_says_what_the_module_did(recorded: Recorded, people: Path
             {"name": "joined", "type": "str"},
         ]
     }
-    encoded = recorded.named("Preprocessor[encode]").attributes
+    encoded = recorded.spans["Preprocessor[encode]"].attributes
     assert encoded["petsard.schema.input.hash"] == loader["petsard.schema.output.hash"]
     assert encoded["petsard.output.rows"] == 180
     assert encoded["petsard.schema.added"] == ("city_1", "city_2")
@@ -157,10 +138,10 @@ def test_a_module_span_says_what_the_module_did(recorded: Recorded, people: Path
         "work: str category -> float64",
         "joined: str -> float64",
     )
-    drawn = recorded.named("Synthesizer[copula]").attributes
+    drawn = recorded.spans["Synthesizer[copula]"].attributes
     assert drawn["petsard.schema.input.hash"] == encoded["petsard.schema.output.hash"]
     assert drawn["petsard.schema.output.hash"] == encoded["petsard.schema.output.hash"]
-    decoded = recorded.named("Postprocessor[decode]").attributes
+    decoded = recorded.spans["Postprocessor[decode]"].attributes
     assert decoded["petsard.schema.output.hash"] == loader["petsard.schema.output.hash"]
 
 
@@ -168,8 +149,10 @@ def test_the_calls_inside_a_module_are_steps(recorded: Recorded, people: Path) -
     """Each step lies under its module, `fit` and `sample` under `fit_sample`."""
     executor = petsard.Executor(PIPELINE.format(path=people))
     executor.run()
-    by_id = {span.context.span_id: span.name for span in recorded.spans}
-    steps = [(span.name, by_id[span.parent.span_id]) for span in recorded.spans if "." in span.name]
+    by_id = {span.context.span_id: span.name for span in recorded.exported}
+    steps = [
+        (span.name, by_id[span.parent.span_id]) for span in recorded.exported if "." in span.name
+    ]
     assert steps[:12] == [
         ("Loader.load", "Loader[people]"),
         ("Splitter.split", "Splitter[holdout]"),
@@ -193,7 +176,7 @@ def test_a_describer_has_each_step_once(recorded: Recorded, people: Path) -> Non
         f"Loader: {{p: {{filepath: {people}}}}}\n"
         "Describer: {d: {method: describe, source: Loader}}\n"
     ).run()
-    assert [span.name for span in recorded.spans if "." in span.name] == [
+    assert [span.name for span in recorded.exported if "." in span.name] == [
         "Loader.load",
         "Describer.create",
         "Describer.eval",
@@ -394,7 +377,7 @@ def test_a_second_run_does_nothing_as_in_petsard(recorded: Recorded, people: Pat
     executor = petsard.Executor(f"Loader: {{p: {{filepath: {people}}}}}")
     executor.run()
     executor.run()
-    assert [span.name for span in recorded.spans].count("petsard run") == 1
+    assert [span.name for span in recorded.exported].count("petsard run") == 1
 
 
 def test_a_wrong_variable_leaves_petsard_alone(
@@ -454,15 +437,15 @@ def test_an_exception_goes_through_as_it_is(
         SystemExit: "SystemExit",
     }[type(error)]
     for name in ("Splitter[holdout]", "petsard run"):
-        span = recorded.named(name)
+        span = recorded.spans[name]
         assert span.status.status_code is StatusCode.ERROR
         assert span.status.description is None
         assert span.attributes["error.type"] == kind
         assert span.events == ()
-    assert recorded.named("Loader[people]").status.status_code is StatusCode.UNSET
+    assert recorded.spans["Loader[people]"].status.status_code is StatusCode.UNSET
     failed = executor.status.get_snapshots()[-1]
     assert (failed.module_name, failed.experiment_name) == ("Splitter", "holdout_[2-1]")
-    assert [span.name for span in recorded.spans if "." not in span.name] == [
+    assert [span.name for span in recorded.exported if "." not in span.name] == [
         "Loader[people]",
         "Splitter[holdout]",
         "petsard run",
@@ -567,7 +550,7 @@ def test_no_cell_is_in_any_exported_byte(
     cells = ("Aalborg", "Bergen", "Chur", "public", "private", "4711", "9998", "Jane Roe")
     of_petsard = repr(failing.status.get_metadata())
     assert [cell for cell in cells if cell not in of_petsard] == []
-    sent = encode_spans(recorded.spans).SerializeToString()
+    sent = encode_spans(recorded.exported).SerializeToString()
     assert b"city_1" in sent
     known = repr([each.status.get_snapshots() for each in (executor, failing)])
     known += repr([each.status.get_change_history() for each in (executor, failing)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..pages import Page, run  # noqa: TID252  tests are no package to name
+from ..pages import Page, run
 
 if TYPE_CHECKING:
     from pathlib import Path
