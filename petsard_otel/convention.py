@@ -156,7 +156,7 @@ def readable_schema(schema: Any) -> Schema | None:
     """Return a schema as one of ours, without its values; None where it cannot be read."""
     if isinstance(schema, Schema):
         return schema
-    if not is_petsard(schema):
+    if not is_petsard(schema) or not isinstance(getattr(schema, "attributes", None), dict):
         return None
     from petsard_otel.petsard.schema import from_petsard
 

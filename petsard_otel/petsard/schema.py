@@ -53,7 +53,8 @@ def to_petsard(schema: Schema, like: Any = None) -> Any:
         }
         if name in others:
             other = like.attributes[others[name]]
-            unknown = {k: v for k, v in (other.type_attr or {}).items() if k not in _PROPERTIES}
+            properties = other.type_attr if isinstance(other.type_attr, dict) else {}
+            unknown = {key: value for key, value in properties.items() if key not in _PROPERTIES}
             given["type_attr"].update(unknown)
             attributes[others[name]] = replace(other, stats=None, **given)
         else:
@@ -64,7 +65,8 @@ def to_petsard(schema: Schema, like: Any = None) -> Any:
 
 
 def _attribute(name: str, attribute: Any) -> Attribute:
-    properties: Mapping[str, Any] = attribute.type_attr or {}
+    given = attribute.type_attr
+    properties: Mapping[str, Any] = given if isinstance(given, dict) else {}
     return Attribute(
         name,
         _text(attribute.type) or UNTYPED,

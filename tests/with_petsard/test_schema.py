@@ -68,6 +68,19 @@ def test_no_value_comes_along() -> None:
     assert repr(schema) == f"Schema(id='staff', fields=2, hash='{schema.hash}')"
 
 
+def test_what_ours_does_not_know_of_a_type_is_kept() -> None:
+    """A schema that takes the place of another has that one's further properties."""
+    like = PetsardSchema("t", attributes={"a": PetsardAttribute("a", "", "int", {"unit": "years"})})
+    made = to_petsard(Schema.of("t", [Attribute("a", "float", precision=1)]), like)
+    assert made.attributes["a"].type_attr == {
+        "category": False,
+        "nullable": False,
+        "precision": 1,
+        "unit": "years",
+    }
+    assert like.attributes["a"].type == "int"
+
+
 def test_two_loads_of_one_table_are_equal() -> None:
     """PETsARD's own objects are not: each has the times at which it was made."""
     table = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
@@ -89,11 +102,14 @@ def test_a_later_change_of_petsards_object_changes_nothing() -> None:
 def test_odd_schemas_are_read_as_far_as_they_go() -> None:
     """Labels that are no text are named, and what is no type or number is passed over."""
     mixed = {"precision": "two", "width": True}
+    listed = PetsardAttribute("2", type="int")
+    listed.type_attr = ["nullable"]
     odd: Any = PetsardSchema(
         id=7,
         attributes={
             1: PetsardAttribute(name=1, type=None, type_attr=None),
             "1": PetsardAttribute(name="1", type=int, type_attr=mixed),
+            "2": listed,
             ("a", 2): PetsardAttribute(name="a", type="date", type_attr={"nullable": 0}),
         },
     )
@@ -102,6 +118,7 @@ def test_odd_schemas_are_read_as_far_as_they_go() -> None:
         [
             Attribute("1", "unknown", nullable=True),
             Attribute("1#2", "unknown", nullable=True),
+            Attribute("2", "int", nullable=True),
             Attribute("(a, 2)", "date"),
         ],
     )
