@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import petsard.adapter
@@ -16,9 +18,6 @@ import pytest
 
 from petsard_otel import ConfigError, Executor, Schema, Status
 from petsard_otel.petsard.steps import STEPS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PIPELINE: dict[str, dict[str, dict[str, Any]]] = {
     "Loader": {"people": {"filepath": "people.csv"}},
@@ -61,6 +60,21 @@ def test_a_dict_is_run_as_often_as_it_is_asked_for() -> None:
     assert list(results[0]) == list(results[1])
     # On both paths it validates, as it was told to.
     assert all(set(result) >= {"pass_rate", "total_rows"} for result in results[0].values())
+
+
+@pytest.mark.usefixtures("people")
+def test_the_hosts_handlers_survive_our_executor_as_well() -> None:
+    """Neither the root's handlers nor those of the logger `PETsARD` are touched."""
+    root, own = logging.getLogger(), logging.getLogger("PETsARD")
+    mine = logging.NullHandler()
+    root.addHandler(mine)
+    own.addHandler(mine)
+    before = [list(root.handlers), list(own.handlers), own.level]
+    executor = Executor({"Executor": {"log_level": "DEBUG"}, **PIPELINE}, engine="petsard")
+    executor.run()
+    assert [root.handlers, own.handlers, own.level] == before
+    (log,) = Path().glob("PETsARD_*.log")
+    assert "LoaderAdapter" in log.read_text()
 
 
 @pytest.mark.usefixtures("people")

@@ -16,6 +16,8 @@ import petsard.executor
 import petsard.status
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import SpanKind, StatusCode
 from petsard.metadater.metadater import SchemaMetadater
 
@@ -555,6 +557,27 @@ def test_no_cell_is_in_any_exported_byte(
     known = repr([each.status.get_snapshots() for each in (executor, failing)])
     known += repr([each.status.get_change_history() for each in (executor, failing)])
     assert [cell for cell in cells if cell.encode() in sent or cell in known] == []
+
+
+def test_metrics_go_to_the_provider_that_was_given(people: Path) -> None:
+    """Durations and rows of modules, with the engine among their attributes."""
+    reader = InMemoryMetricReader()
+    instrumentor = PETsARDInstrumentor()
+    instrumentor.instrument(meter_provider=MeterProvider([reader]))
+    try:
+        petsard.Executor(f"Loader: {{p: {{filepath: {people}}}}}").run()
+    finally:
+        instrumentor.uninstrument()
+    found: Any = reader.get_metrics_data()
+    (scope,) = found.resource_metrics[0].scope_metrics
+    points = {metric.name: metric.data.data_points[0] for metric in scope.metrics}
+    assert dict(points["petsard.module.duration"].attributes) == {
+        "petsard.module.name": "Loader",
+        "petsard.experiment.name": "p",
+        "petsard.engine": "petsard",
+    }
+    assert points["petsard.module.rows"].sum == 240
+    assert dict(points["petsard.run.duration"].attributes) == {"petsard.engine": "petsard"}
 
 
 SCRIPT = """
