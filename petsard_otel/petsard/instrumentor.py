@@ -100,7 +100,7 @@ class PETsARDInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         from petsard_otel.petsard.instrumented import InstrumentedStatus
         from petsard_otel.petsard.observing import logs_timing, observed
 
-        status = instance.status
+        status = getattr(instance, "status", None)
         if not isinstance(status, InstrumentedStatus):
             _logger.warning(
                 "this Executor was made before PETsARD was instrumented; its run is not recorded"
@@ -139,7 +139,7 @@ def _init(
     from petsard_otel.petsard.instrumented import InstrumentedStatus
 
     made = wrapped(*args, **kwargs)
-    status = instance.status
+    status = getattr(instance, "status", None)
     if isinstance(status, InstrumentedStatus):
         status.describe(kwargs["config"] if "config" in kwargs else args[0])
     return made
