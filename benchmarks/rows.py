@@ -139,7 +139,7 @@ ROWS = (
         "instrumented.run",
         (
             Peer(
-                "plain, pair by pair",
+                "plain, around each",
                 "instrumented.run_plain",
                 Target(ratio=1.01),
                 paired="instrumented.run_ratio",
@@ -151,7 +151,7 @@ ROWS = (
         "instrumented.cpu",
         (
             Peer(
-                "plain, pair by pair",
+                "plain, around each",
                 "instrumented.cpu_plain",
                 paired="instrumented.cpu_ratio",
             ),
