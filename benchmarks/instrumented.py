@@ -2,7 +2,8 @@
 
 Plain and instrumented runs alternate in one process, and each instrumented one is compared with
 the plain ones around it: PETsARD takes longer to be imported than to run, and the machine's pace
-changes by more than what is looked for. Times are the wall's, for that is what a user waits, and the processor's.
+changes by more than what is looked for. Times are the wall's, for that is what a user waits, and
+the processor's.
 """
 
 from __future__ import annotations
