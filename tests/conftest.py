@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # These tests run PETsARD itself; `make test-petsard` has an environment for them.
 collect_ignore = [] if find_spec("petsard") else ["with_petsard"]
 
+# These start the real Collector; `make test-collector` builds it and says where it is.
+if "OTELCOL_BIN" not in os.environ:
+    collect_ignore.append("with_collector")
+
 # CI sees the same examples each time; whoever works on the code sees new ones.
 settings.register_profile(
     "suite", deadline=None, max_examples=100, derandomize=bool(os.environ.get("CI"))

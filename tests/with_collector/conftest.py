@@ -1,0 +1,29 @@
+"""What the tests with the real Collector share. `make test-collector` runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .servers import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def start_collector(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
+    """Give a function that starts a Collector with layers; all of them end with the test."""
+    started: list[Collector] = []
+
+    def start(*layers: str | Path, **environment: str) -> Collector:
+        collector = Collector(layers, tmp_path / f"collector{len(started)}", **environment)
+        started.append(collector)
+        collector.start()
+        return collector
+
+    yield start
+    for collector in started:
+        collector.stop()
