@@ -29,6 +29,14 @@ LOWEST := 3.10
 # PETsARD runs on 3.10 and 3.11.
 PETSARD_PYTHON := $(if $(call python_of,3.11),3.11,3.10)
 
+# Go programs, each kept in a folder named after what it is built from.
+key = $(firstword $(shell cat $(1) | sha256sum | cut -c1-16))
+OTELCOL = $(CACHE)/collector/$(call key,collector/builder.yaml)/otelcol-petsard
+OTELCOL_VERSION = $(shell sed -n 's/.*receiver\/otlpreceiver v//p' collector/builder.yaml)
+JAEGER = $(CACHE)/jaeger/$(call key,collector/jaeger/build/*)/jaeger
+COMPOSE_SPEC_VERSION := 2.16.2
+COMPOSE_SPEC = $(CACHE)/compose-spec/$(COMPOSE_SPEC_VERSION)/cmd
+
 ARGS ?=
 BENCH_ARGS ?=
 
@@ -78,6 +86,19 @@ test-lowest: build/envs/lowest-$(LOWEST)/installed ## Run the suite on the lowes
 .PHONY: test-petsard
 test-petsard: build/envs/petsard/installed ## Run the suite for PETsARD itself, in an environment that has it
 	build/envs/petsard/bin/python -m pytest tests/with_petsard $(ARGS)
+
+.PHONY: collector
+collector: $(OTELCOL) ## Build the Collector that the configurations in collector/ ask for (Go)
+	@echo $(OTELCOL)
+
+.PHONY: jaeger
+jaeger: $(JAEGER) ## Build Jaeger for the tests (Go)
+	@echo $(JAEGER)
+
+.PHONY: test-collector
+test-collector: $(OTELCOL) $(JAEGER) $(COMPOSE_SPEC) $(VENV)/installed-dev ## Run the suite for the real Collector, Jaeger and Prometheus
+	OTELCOL_BIN=$(OTELCOL) JAEGER_BIN=$(JAEGER) COMPOSE_SPEC_BIN=$(COMPOSE_SPEC) \
+		$(RUN) -m pytest tests/with_collector $(ARGS)
 
 .PHONY: test-matrix
 test-matrix: $(MATRIX:%=test-%) ## Run the suite on every Python supported
@@ -146,3 +167,35 @@ build/envs/%/installed: pyproject.toml | $(UV)
 # Six gigabytes the first time, most of them for torch; linked from CACHE ever after.
 build/envs/petsard/installed: pyproject.toml | $(UV)
 	$(call fill_environment,$(PETSARD_PYTHON),,dev$(comma)petsard)
+
+# --- Go programs --------------------------------------------------------------------------------
+# Each takes minutes to build, and is then kept. Go's own caches lie beside them.
+
+GO_ENVIRONMENT = env CGO_ENABLED=0 GOFLAGS='-trimpath -modcacherw -buildvcs=false' GOWORK=off \
+	GOMODCACHE=$(CACHE)/go/mod GOCACHE=$(CACHE)/go/build
+need_go = @command -v go >/dev/null || { \
+	echo 'Building $(1) needs the Go toolchain, 1.25 or newer (https://go.dev/dl).' >&2; exit 1; }
+
+$(OTELCOL): collector/builder.yaml
+	$(call need_go,the Collector)
+	@echo 'Building the Collector $(OTELCOL_VERSION); this takes some minutes the first time'
+	@rm -rf $(@D) && mkdir -p $(@D) && cp $< $(@D)/
+	@cd $(@D) && GOBIN=$(@D) $(GO_ENVIRONMENT) \
+		go install go.opentelemetry.io/collector/cmd/builder@v$(OTELCOL_VERSION)
+	@cd $(@D) && $(GO_ENVIRONMENT) ./builder --config builder.yaml >build.log 2>&1 \
+		|| { tail -n 20 build.log >&2; exit 1; }
+	@mv $(@D)/otelcol/otelcol-petsard $@ && rm -rf $(@D)/otelcol $(@D)/builder
+
+$(JAEGER): collector/jaeger/build/go.mod collector/jaeger/build/go.sum
+	$(call need_go,Jaeger)
+	@echo 'Building Jaeger; this takes some minutes the first time'
+	@mkdir -p $(@D)
+	@cd $(<D) && $(GO_ENVIRONMENT) go build -mod=readonly -ldflags '-s -w' -o $@.part \
+		github.com/jaegertracing/jaeger/cmd/jaeger
+	@mv $@.part $@
+
+$(COMPOSE_SPEC):
+	$(call need_go,the check of docker-compose.yml)
+	@mkdir -p $(@D)
+	@GOBIN=$(@D) $(GO_ENVIRONMENT) \
+		go install github.com/compose-spec/compose-go/v2/cmd@v$(COMPOSE_SPEC_VERSION)
