@@ -27,6 +27,10 @@ LOGS = "PETSARD_OTEL_LOGS"
 CAPTURE_LOG_MESSAGES = "PETSARD_OTEL_CAPTURE_LOG_MESSAGES"
 """Whether the text of log records that are not ours leaves the process: `false` or `true`."""
 
+TRACE_URL = "PETSARD_OTEL_TRACE_URL"
+"""Where the command line says that a trace can be seen: a URL with `{trace_id}` in it, or `none`.
+Without it a Jaeger on this machine is looked for."""
+
 _CHOICES = {
     CAPTURE: ("structure", "statistics"),
     FIELD_NAMES: ("plain", "hashed"),

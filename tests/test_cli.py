@@ -495,7 +495,9 @@ def test_spans_reach_an_endpoint(folder: Path, receiver: tuple[str, list[tuple[s
     """The last line says how many spans went where, and in which trace; they did."""
     url, received = receiver
     found = petsard_otel(
-        *("run", "pipeline.yaml", "--endpoint", url, "--protocol", "http/protobuf"), within=folder
+        *("run", "pipeline.yaml", "--endpoint", url, "--protocol", "http/protobuf"),
+        within=folder,
+        PETSARD_OTEL_TRACE_URL="none",
     )
     assert found.returncode == 0
     trace_id = received[0][0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
+from petsard_otel.cli.trace_url import trace_url, trace_url_template
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.telemetry.setup import configure
 
@@ -32,9 +33,14 @@ class Export:
     """The sending of one command's telemetry."""
 
     configuration: Configuration
+    url_template: str | None
+    """What PETSARD_OTEL_TRACE_URL says."""
 
     def finish(self, trace_id: str | None, notices: Notices, *, is_quiet: bool) -> None:
-        """Send what is left, and say what arrived where; nothing where nothing was recorded."""
+        """Send what is left, and say what arrived where; nothing where nothing was recorded.
+
+        Where spans arrived, the last line is the URL that leads to them, if it is known.
+        """
         self.configuration.shutdown()
         delivery = self.configuration.delivery
         if trace_id is None:
@@ -43,15 +49,19 @@ class Export:
         lack = self.configuration.report.sentence(note)
         if lack is not None:
             notices.warning(lack)
-        elif is_quiet or delivery is None:
+        if is_quiet or delivery is None:
             return
-        elif delivery.delivered:
+        if lack is None and delivery.delivered:
             notices.info(f"{delivery.delivered} spans sent to {delivery.endpoint}{note}")
-        else:
+        elif lack is None:
             notices.info(
                 f"no span sent to {delivery.endpoint}{note}: "
                 "the OTEL_* variables leave this run out"
             )
+        if delivery.delivered:
+            url = trace_url(trace_id, delivery.endpoint, self.url_template)
+            if url is not None:
+                notices.info(url)
 
 
 def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
@@ -63,6 +73,7 @@ def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
     Raises:
         ConfigError: The endpoint, the protocol or a variable cannot be used.
     """
+    url_template = trace_url_template()
     if endpoint is None:
         if not any(os.environ.get(name) for name in VARIABLES):
             if protocol is not None:
@@ -75,4 +86,4 @@ def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
     configuration = configure(endpoint, protocol=protocol)
     # One line at the end says it all.
     configuration.report.claim()
-    return Export(configuration)
+    return Export(configuration, url_template)
