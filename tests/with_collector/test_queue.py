@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from petsard_otel import Executor, configure
-from petsard_otel.telemetry.setup import Configuration
 
 from .otlp_files import spans_in
 from .servers import ROOT, Collector, free_port, wait_until
@@ -16,6 +15,8 @@ from .servers import ROOT, Collector, free_port, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from petsard_otel.telemetry.setup import Configuration
 
 DEMO = ROOT / "examples" / "pipeline.yaml"
 
