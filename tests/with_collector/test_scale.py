@@ -5,10 +5,13 @@ Time is compressed: what takes hours takes seconds here.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 import urllib.request
 import uuid
 from contextlib import ExitStack
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +25,12 @@ from petsard_otel import Executor
 
 from ..otlp_receivers import Receiver, grpc_receiver
 from .servers import ROOT, free_port, wait_until
-from .test_vendors import validate
+from .test_vendors import run_pipeline, validate
+from .tls import make_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from .servers import Collector
 
@@ -360,3 +365,171 @@ def test_an_agent_that_dies_sends_what_it_had_accepted(
         lambda: {trace: set(ids) for trace, ids in arrived(receiver).items()} == accepted,
         "what was accepted before the agent died",
     )
+
+
+# --- Kafka ---------------------------------------------------------------------------------------
+
+needs_kafka = pytest.mark.skipif(
+    "KAFKA_BIN" not in os.environ, reason="no broker: `make test-collector` builds one"
+)
+
+
+class Broker:
+    """A Kafka broker in a process of its own, whose data is in a folder."""
+
+    def __init__(self, folder: Path, *security: str) -> None:
+        self.port = free_port()
+        self.command = [os.environ["KAFKA_BIN"], str(self.port), str(folder), *security]
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it is ready."""
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def stop(self) -> None:
+        """End it, where it runs."""
+        if self.process is not None:
+            self.process.communicate("", timeout=60)
+            self.process = None
+
+
+@pytest.fixture
+def start_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
+    """Give a function that starts a broker; it ends with the test."""
+    with ExitStack() as stack:
+
+        def start(*security: str) -> Broker:
+            broker = Broker(tmp_path / "kafka", *security)
+            broker.start()
+            stack.callback(broker.stop)
+            return broker
+
+        yield start
+
+
+@pytest.mark.parametrize("layer", ["scale/kafka-out", "scale/kafka-in"])
+def test_kafka_without_brokers_does_not_start(layer: str) -> None:
+    """The components' own default is a broker on this machine, which nobody meant."""
+    done = validate([layer], {})
+    assert done.returncode == 1
+    assert "KAFKA_BROKERS_must_be_set" in done.stderr
+    assert validate([layer], {"KAFKA_BROKERS": "a:9093,b:9093"}).returncode == 0
+
+
+@pytest.mark.parametrize("missing", ["KAFKA_USERNAME", "KAFKA_PASSWORD"])
+def test_kafka_without_its_user_does_not_start(missing: str) -> None:
+    """Half a login is none."""
+    variables = {"KAFKA_BROKERS": "a:9093", "KAFKA_USERNAME": "me", "KAFKA_PASSWORD": "12345"}
+    layers = ["scale/kafka-out", "scale/kafka-sasl"]
+    assert validate(layers, variables).returncode == 0
+    del variables[missing]
+    done = validate(layers, variables)
+    assert done.returncode == 1
+    assert f"{missing.removeprefix('KAFKA_').lower()} is required" in done.stderr
+
+
+@needs_kafka
+def test_kafka_between_agents_and_gateways(
+    start_collector: Callable[..., Collector], start_broker: Callable[..., Broker]
+) -> None:
+    """A trace stays at one gateway; broker and gateways may be away, and nothing is lost."""
+    broker = start_broker()
+    variables = {"KAFKA_BROKERS": broker.address, "KAFKA_INSECURE": "true"}
+    agent = start_collector("scale/kafka-out", **variables)
+    with ExitStack() as stack:
+        urls, receivers = zip(
+            *(stack.enter_context(grpc_receiver()) for _ in range(2)), strict=True
+        )
+
+        def is_whole() -> bool:
+            found: dict[bytes, set[bytes]] = {}
+            for receiver in receivers:
+                for trace, ids in arrived(receiver).items():
+                    found.setdefault(trace, set()).update(ids)
+            return found == accepted
+
+        # With nobody to read, and then without a broker.
+        accepted = send_runs(agent, 40)
+        broker.stop()
+        accepted |= send_runs(agent, 40)
+        agent.kill()
+        broker.start()
+        agent.start()
+        gateways = [
+            start_collector("scale/kafka-in", "jaeger", JAEGER_ENDPOINT=address(url), **variables)
+            for url in urls
+        ]
+        wait_until(is_whole, "what was accepted without gateways")
+
+        # One after the other, so that the spans of a trace are in several records.
+        traces = [new_trace() for _ in range(20)]
+        for name in ("Loader[a]", "Synthesizer[b]", "petsard run"):
+            for trace_id in traces:
+                send(agent, trace_id, name)
+            time.sleep(1.1)
+        wait_until(
+            lambda: sum(len(names(receivers[n], t)) for n in (0, 1) for t in traces) == 60,
+            "the spans that came one after the other",
+        )
+        for trace_id in traces:
+            assert sorted(len(names(receiver, trace_id)) for receiver in receivers) == [0, 3]
+        assert all(arrived(receiver).keys() & set(traces) for receiver in receivers)
+        accepted |= {
+            trace_id: {*arrived(receivers[0]).get(trace_id, []),
+                       *arrived(receivers[1]).get(trace_id, [])}
+            for trace_id in traces
+        }  # fmt: skip
+
+        gateways[1].kill()
+        accepted |= send_runs(agent, 40)
+        # What it had read is on its disk, and comes from there.
+        gateways[1].start()
+        wait_until(is_whole, "everything that was accepted")
+        ids = [span.span_id for receiver in receivers for span in receiver.all_spans]
+
+    # What the killed gateway had read and not yet marked is read again: a second's, at most.
+    assert len(ids) - len(set(ids)) <= 200
+
+
+def is_in(text: str, path: Path) -> bool:
+    """Whether there is such a file with such a text."""
+    return path.exists() and text in path.read_text()
+
+
+@needs_kafka
+def test_kafka_over_tls_with_a_user(
+    start_collector: Callable[..., Collector],
+    start_broker: Callable[..., Broker],
+    backend: tuple[str, Receiver],
+    tmp_path: Path,
+) -> None:
+    """All three signals go through a broker that asks for TLS, a user and a password."""
+    endpoint, receiver = backend
+    certificate = make_certificate(tmp_path / "tls")
+    broker = start_broker(str(certificate.path), str(certificate.key), "petsard", "12345")
+    variables = {
+        "KAFKA_BROKERS": broker.address,
+        "KAFKA_CA": str(certificate.path),
+        "KAFKA_USERNAME": "petsard",
+        "KAFKA_PASSWORD": "12345",
+    }
+    agent = start_collector("scale/kafka-out", "scale/kafka-sasl", **variables)
+    gateway = start_collector(
+        "scale/kafka-in", "scale/kafka-sasl", "file", "jaeger",
+        JAEGER_ENDPOINT=endpoint, **variables,
+    )  # fmt: skip
+    run_pipeline(ROOT / "examples" / "pipeline.yaml", agent.grpc)
+    wait_until(lambda: "petsard run" in receiver.spans, "the run")
+    assert len(receiver.all_spans) == 57
+    files = gateway.folder / "files"
+    for name, text in {"metrics": "petsard.run.duration", "logs": "PETsARD"}.items():
+        wait_until(partial(is_in, text, files / f"{name}.jsonl"), name)
