@@ -367,6 +367,39 @@ def test_an_agent_that_dies_sends_what_it_had_accepted(
     )
 
 
+def test_gateways_let_only_their_agents_in(
+    start_collector: Callable[..., Collector], backend: tuple[str, Receiver], tmp_path: Path
+) -> None:
+    """With TLS on both sides, an agent without a certificate waits outside."""
+    endpoint, receiver = backend
+    server, client = make_certificate(tmp_path / "server"), make_certificate(tmp_path / "client")
+    gateway = start_collector(
+        "scale/tls",
+        "jaeger",
+        JAEGER_ENDPOINT=endpoint,
+        COLLECTOR_CERT=str(server.path),
+        COLLECTOR_KEY=str(server.key),
+        COLLECTOR_CLIENT_CA=str(client.path),
+    )
+    agent = start_collector(
+        "scale/agent",
+        GATEWAY_RESOLVER=f"{{static: {{hostnames: ['{address(gateway.grpc)}']}}}}",
+        GATEWAY_INSECURE="false",
+        GATEWAY_CA=str(server.path),
+    )
+    accepted = send_runs(agent, 3)
+    time.sleep(2)
+    assert receiver.all_spans == []
+
+    agent.stop()
+    agent.environment |= {"GATEWAY_CERT": str(client.path), "GATEWAY_KEY": str(client.key)}
+    agent.start()
+    wait_until(
+        lambda: {trace: set(ids) for trace, ids in arrived(receiver).items()} == accepted,
+        "what waited outside",
+    )
+
+
 # --- Kafka ---------------------------------------------------------------------------------------
 
 needs_kafka = pytest.mark.skipif(
