@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .servers import Collector
 
-VENDORS = [f"vendors/{name}" for name in ("otlp", "tempo", "tempo-tenant", "datadog", "elastic")]
+VENDORS = [f"vendors/{name}" for name in ("otlp", "tempo", "datadog", "elastic")]
 
 VARIABLES = {
     "VENDOR_ENDPOINT": "https://intake.example",
@@ -101,14 +101,13 @@ def test_all_vendors_are_valid_together() -> None:
     ("missing", "complaint"),
     [
         ("VENDOR_ENDPOINT", "otlp_http/vendor: at least one endpoint must be specified"),
-        ("VENDOR_HEADER", "otlp_http/VENDOR_HEADER_must_be_set"),
-        ("VENDOR_HEADER_VALUE", "otlp_http/VENDOR_HEADER_VALUE_must_be_set"),
+        ("VENDOR_HEADER", "prometheus/VENDOR_HEADER_must_be_set"),
+        ("VENDOR_HEADER_VALUE", "prometheus/VENDOR_HEADER_VALUE_must_be_set"),
         ("TEMPO_ENDPOINT", "otlp_http/tempo: at least one endpoint must be specified"),
-        ("TEMPO_TENANT", "otlp_http/TEMPO_TENANT_must_be_set"),
-        ("DD_SITE", "otlp_http/DD_SITE_must_be_set"),
-        ("DD_API_KEY", "otlp_http/DD_API_KEY_must_be_set"),
+        ("DD_SITE", "prometheus/DD_SITE_must_be_set"),
+        ("DD_API_KEY", "prometheus/DD_API_KEY_must_be_set"),
         ("ELASTIC_OTLP_ENDPOINT", "otlp_http/elastic: at least one endpoint must be specified"),
-        ("ELASTIC_API_KEY", "otlp_http/ELASTIC_API_KEY_must_be_set"),
+        ("ELASTIC_API_KEY", "prometheus/ELASTIC_API_KEY_must_be_set"),
     ],
 )
 def test_names_what_is_missing(missing: str, complaint: str, state: str) -> None:
