@@ -6,6 +6,7 @@ Time is compressed: what takes hours takes seconds here.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -16,6 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
@@ -24,7 +26,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from petsard_otel import Executor
 
 from ..otlp_receivers import Receiver, grpc_receiver
-from .servers import ROOT, free_port, wait_until
+from .servers import COLLECTOR, ROOT, binary, free_port, wait_until
 from .test_vendors import run_pipeline, validate
 from .tls import make_certificate
 
@@ -398,6 +400,33 @@ def test_gateways_let_only_their_agents_in(
         lambda: {trace: set(ids) for trace, ids in arrived(receiver).items()} == accepted,
         "what waited outside",
     )
+
+
+@pytest.mark.parametrize("name", ["agent", "gateway"])
+def test_the_pods_of_kubernetes_start_with_what_they_are_given(name: str, tmp_path: Path) -> None:
+    """The arguments and variables of the manifests, with the ConfigMap's files in one folder."""
+    manifest = COLLECTOR / "scale" / "kubernetes" / f"{name}.yaml"
+    documents = list(yaml.safe_load_all(manifest.read_text()))
+    (pod,) = [document for document in documents if document["kind"] == "StatefulSet"]
+    (container,) = pod["spec"]["template"]["spec"]["containers"]
+    variables = {entry["name"]: entry["value"] for entry in container["env"]}
+    for document in documents:
+        variables |= document.get("data", {})
+    generated = yaml.safe_load((COLLECTOR / "kustomization.yml").read_text())
+    for path in generated["configMapGenerator"][0]["files"]:
+        shutil.copy(COLLECTOR / path, tmp_path)
+
+    arguments = [
+        argument.replace("/etc/petsard-otel", str(tmp_path)) for argument in container["args"]
+    ]
+    done = subprocess.run(
+        [binary(), "validate", *arguments],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # --- Kafka ---------------------------------------------------------------------------------------
