@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from petsard_otel import Executor
 
 from ..otlp_receivers import Receiver, grpc_receiver
+from .otlp_files import spans_in
 from .servers import COLLECTOR, ROOT, binary, free_port, wait_until
 from .test_vendors import run_pipeline, validate
 from .tls import make_certificate
@@ -351,6 +352,27 @@ def test_two_gateways_share_the_traces_and_one_may_die(
     assert all(len(trace) == 5 for trace in shares[0].values())
 
 
+def is_in(text: str, path: Path) -> bool:
+    """Whether there is such a file with such a text."""
+    return path.exists() and text in path.read_text()
+
+
+def test_metrics_and_logs_pass_agents_too(start_collector: Callable[..., Collector]) -> None:
+    """A run's three signals are at the gateway, each span once."""
+    gateway = start_collector("privacy", "file")
+    agent = start_collector(
+        "privacy",
+        "scale/agent",
+        GATEWAY_RESOLVER=f"{{static: {{hostnames: ['{address(gateway.grpc)}']}}}}",
+    )
+    run_pipeline(ROOT / "examples" / "pipeline.yaml", agent.grpc)
+    expected = {"traces": "petsard run", "metrics": "petsard.run.duration", "logs": "PETsARD"}
+    for name, text in expected.items():
+        wait_until(partial(is_in, text, gateway.folder / "files" / f"{name}.jsonl"), name)
+    ids = [span.ids for span in spans_in(gateway.folder / "files" / "traces.jsonl")]
+    assert len(ids) == len(set(ids)) == 57
+
+
 def test_an_agent_that_dies_sends_what_it_had_accepted(
     start_collector: Callable[..., Collector], backend: tuple[str, Receiver]
 ) -> None:
@@ -560,11 +582,6 @@ def test_kafka_between_agents_and_gateways(
 
     # What the killed gateway had read and not yet marked is read again: a second's, at most.
     assert len(ids) - len(set(ids)) <= 200
-
-
-def is_in(text: str, path: Path) -> bool:
-    """Whether there is such a file with such a text."""
-    return path.exists() and text in path.read_text()
 
 
 @needs_kafka
