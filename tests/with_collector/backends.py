@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import urllib.request
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+
+import yaml
 
 from .servers import COLLECTOR, Server, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .servers import Collector
 
 CONFIG = COLLECTOR / "jaeger" / "config.yaml"
 
@@ -21,11 +24,6 @@ CONFIG = COLLECTOR / "jaeger" / "config.yaml"
 def jaeger_binary() -> str:
     """Return the path of Jaeger's program, which the environment names."""
     return os.environ["JAEGER_BIN"]
-
-
-def prometheus_binary() -> str | None:
-    """Return the path of Prometheus's program: the environment's, else the one on the PATH."""
-    return os.environ.get("PROMETHEUS_BIN") or shutil.which("prometheus")
 
 
 def get_json(url: str, **parameters: str | int) -> Any:
@@ -84,34 +82,36 @@ class Jaeger(Server):
 
 
 class Prometheus(Server):
-    """Prometheus, which scrapes one Collector's layer `prometheus` every second.
+    """Prometheus with `collector/prometheus/prometheus.yml`; it scrapes a Collector each second.
 
     Args:
         folder: Where it keeps its samples.
-        target: The host and port that it scrapes.
+        collector: The Collector, which runs with the layer `prometheus`.
 
     Attributes:
         url: What it answers at.
     """
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, collector: Collector) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        settings = yaml.safe_load((COLLECTOR / "prometheus" / "prometheus.yml").read_text())
+        settings["global"]["scrape_interval"] = "1s"
+        del settings["rule_files"]
+        places = {"petsard": collector.prometheus, "collector": collector.telemetry}
+        for scraped in settings["scrape_configs"]:
+            target = urlsplit(places[scraped["job_name"]]).netloc
+            scraped["static_configs"] = [{"targets": [target]}]
         config = folder / "prometheus.yml"
-        scraped = {"job_name": "collector", "static_configs": [{"targets": [target]}]}
-        config.write_text(
-            json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [scraped]})
-        )
+        config.write_text(yaml.safe_dump(settings))
         address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{address}"
-        binary = prometheus_binary()
-        if binary is None:
-            raise RuntimeError("there is no prometheus, neither in PROMETHEUS_BIN nor on the PATH")
         super().__init__(
             [
-                binary,
+                os.environ.get("PROMETHEUS_BIN", "prometheus"),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address={address}",
+                "--enable-feature=exemplar-storage",
             ],
             folder / "prometheus.log",
             f"{self.url}/-/ready",
