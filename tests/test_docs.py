@@ -163,7 +163,7 @@ def test_the_readmes_commands_run_as_written(project: Path) -> None:
         for line in block.splitlines()
         if line.startswith("$ petsard-otel") and "--endpoint" not in line
     ]
-    assert len(commands) == 4
+    assert len(commands) == 5
     program = shlex.join([sys.executable, "-m", "petsard_otel"])
     for command in commands:
         typed = command.replace("petsard-otel", program, 1).replace("| jq '.[0]'", "> steps.json")

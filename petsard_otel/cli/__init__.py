@@ -37,6 +37,7 @@ examples:
   {PROGRAM} run pipeline.yaml
   {PROGRAM} run --help
   {PROGRAM} audit pipeline.yaml
+  {PROGRAM} doctor
 
 {_EXIT_CODES}"""
 
@@ -55,7 +56,8 @@ examples:
 With --format json or csv, stdout holds the timing and nothing else. Without
 --endpoint, spans are sent where OTEL_EXPORTER_OTLP_ENDPOINT and the other
 OTEL_* variables say, else nowhere. A collector that cannot be reached changes
-neither the results nor the exit code.
+neither the results nor the exit code. Where spans arrived, the last line is the
+URL of the trace: as PETSARD_OTEL_TRACE_URL says, else in a Jaeger found here.
 
 {_EXIT_CODES}"""
 
@@ -80,6 +82,30 @@ exit codes:
   1    something left, or not everything could be looked at, or a module of the
        pipeline failed
   2    bad configuration, or bad usage
+  130  interrupted by Ctrl-C
+"""
+
+_DOCTOR_DESCRIPTION = """\
+Say what is right and wrong with telemetry in this environment: versions,
+variables, the provider in force, and each step of the way to the receiver, as
+far as one test span that it accepts. Each thing wrong has its remedy.
+"""
+
+_DOCTOR_EXAMPLES = f"""\
+examples:
+  {PROGRAM} doctor
+  {PROGRAM} doctor --endpoint http://localhost:4317
+  {PROGRAM} doctor --format json > doctor.json
+  opentelemetry-instrument {PROGRAM} doctor
+
+Start it as you start your pipeline: with the same variables, on the same
+machine. Nothing is changed, and no header, key or password is shown. The test
+span is called `petsard doctor` and has no attributes.
+
+exit codes:
+  0    nothing is wrong
+  1    something is wrong, or the output could not be written
+  2    bad usage
   130  interrupted by Ctrl-C
 """
 
@@ -115,6 +141,10 @@ def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         from petsard_otel.cli.audit import audit
 
         return audit(options, interrupts)
+    if options.command == "doctor":
+        from petsard_otel.cli.doctor import doctor
+
+        return doctor(options, interrupts)
     from petsard_otel.cli.run import run
 
     return run(options, interrupts)
@@ -134,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(commands)
     _add_audit(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -206,6 +237,34 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--quiet",
         action="store_true",
         help="write nothing to stderr but errors",
+    )
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is right and wrong with telemetry in this environment",
+        description=_DOCTOR_DESCRIPTION,
+        epilog=_DOCTOR_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    doctor.add_argument(
+        "--endpoint",
+        type=_url,
+        metavar="URL",
+        help="the OTLP receiver to try; else the one that the OTEL_* variables name",
+    )
+    doctor.add_argument(
+        "--protocol",
+        choices=("grpc", "http/protobuf"),
+        help="how to send (default: http/protobuf for port 4318, else grpc)",
+    )
+    doctor.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="how it is printed (default: %(default)s)",
     )
 
 

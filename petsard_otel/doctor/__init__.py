@@ -1,0 +1,1 @@
+"""What is right and wrong with telemetry in the environment that a command is started in."""
