@@ -78,7 +78,7 @@ def _lines(finding: Finding, console: Console, options: ConsoleOptions) -> Itera
     indent = LABEL_WIDTH + 3 if label else 2
     yield from _wrapped(first, text, indent, console, options)
     if finding.remedy is not None:
-        arrow = Text(f"  {_ASCII_ARROW if options.ascii_only else _ARROW} ", style="cyan")
+        arrow = Text.assemble("  ", (_ASCII_ARROW if options.ascii_only else _ARROW, "cyan"), " ")
         yield from _wrapped(arrow, Text(visible(finding.remedy)), 4, console, options)
 
 
