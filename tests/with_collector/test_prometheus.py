@@ -6,13 +6,14 @@ import re
 import subprocess
 import time
 import urllib.request
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .monitoring import Watched, ended, promtool_binary, start_run, watched
+from .monitoring import Watched, Watcher, ended, promtool_binary, start_run, watched
 from .otlp_files import spans_in
-from .servers import COLLECTOR, Collector, wait_until
+from .servers import COLLECTOR, ROOT, Collector, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -343,6 +344,51 @@ def test_promtool_accepts(command: list[str], file: str) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
+
+
+def test_a_collector_that_starts_again_loses_no_run(
+    start_collector: Callable[..., Collector], tmp_path: Path
+) -> None:
+    """Its counts begin anew, in series of their own, and a query of ours adds both parts up."""
+    collector = start_collector("prometheus", COLLECTOR_SPAN_METRICS_INTERVAL="2s")
+    other = start_collector("prometheus", COLLECTOR_SPAN_METRICS_INTERVAL="2s")
+    prometheus = Watcher(tmp_path / "prometheus", collector)
+    calls = 'traces_span_metrics_calls_total{petsard_run_result!=""}'
+    series = []
+
+    def run(on: Collector) -> None:
+        arguments = ["-m", "petsard_otel", "run", "examples/pipeline.yaml", "--quiet"]
+        ended(start_run([*arguments, "--endpoint", on.grpc], ROOT, "lab"))
+        name = "traces_span_metrics_calls_total"
+        wait_until(
+            lambda: any(
+                value == 1 and ("petsard_run_result", "success") in labels
+                for labels, value in exposed(on.prometheus).get(name, {}).items()
+            ),
+            "the run at the Collector",
+        )
+        series.append(set(exposed(on.prometheus)[name]))
+
+    prometheus.start()
+    try:
+        run(collector)
+        wait_until(lambda: prometheus.values(f"sum({calls})") == {(): 1}, "one run")
+        collector.stop()
+        collector.start()
+        run(collector)
+        run(other)
+        wait_until(
+            lambda: len(prometheus.vector(f"last_over_time({calls}[15m])")) == 2, "both parts"
+        )
+        new = (
+            f"sum(max_over_time({calls}[15m]) - "
+            f"(max_over_time({calls}[1d] offset 15m) or max_over_time({calls}[15m]) * 0))"
+        )
+        wait_until(lambda: prometheus.values(new) == {(): 2}, "two runs")
+    finally:
+        prometheus.stop()
+    assert [a & b for a, b in combinations(series, 2)] == [set(), set(), set()]
+    assert [len(found) for found in series] == [22, 22, 22]
 
 
 def test_many_experiments_are_counted_together_in_bounded_memory(
