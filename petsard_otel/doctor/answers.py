@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from petsard_otel.doctor.dialects import HTTP_1, HTTP_2, TLS, dialects
+from petsard_otel.doctor.dialects import HTTP_1, HTTP_2, PROBE_SECONDS, TLS, dialects
 from petsard_otel.doctor.findings import OK, PROBLEM
 from petsard_otel.doctor.ways import around
 from petsard_otel.reports.wording import format_duration
 from petsard_otel.telemetry.sending.environment import setting
-from petsard_otel.telemetry.sending.targets import GRPC
+from petsard_otel.telemetry.sending.targets import GRPC, HTTP
 
 if TYPE_CHECKING:
     from petsard_otel.doctor.trial import Outcome
@@ -30,7 +30,7 @@ _ANSWERS = ("3", "4", "5", "HTTP ")
 
 def try_signal(way: Way, target: Target, deadline: float) -> bool:
     """Send a request of a signal, say what came of it, and tell whether it was understood."""
-    from petsard_otel.doctor.trial import try_out
+    from petsard_otel.doctor.trial import shows_a_page, try_out
 
     seconds = max(min(TRIAL_SECONDS, deadline - time.monotonic()), 0.1)
     auth, test = f"{target.signal} auth", f"{target.signal} test"
@@ -57,6 +57,12 @@ def try_signal(way: Way, target: Target, deadline: float) -> bool:
         way.add(auth, PROBLEM, text, remedy, sources)
         way.skip(test)
         return True
+    if problem is None and target.protocol == HTTP and shows_a_page(target, PROBE_SECONDS):
+        way.skip(auth)
+        text = "a web site says yes to the request, but it shows a page there: spans are lost"
+        remedy = "correct the host, the port and the path; OTLP over HTTP is usually on port 4318"
+        way.add(test, PROBLEM, text, remedy)
+        return False
     if problem is None:
         text = f"accepted with headers {names}" if names else "none asked for"
         way.add(auth, OK, text, None, sources)

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion
 
 import petsard_otel
 from petsard_otel.doctor.findings import NOTE, OK, PROBLEM, Finding
-from petsard_otel.engines import PETSARD_EXTRA, petsard_version, why_petsard
+from petsard_otel.engines import PETSARD_EXTRA, petsard_version
 from petsard_otel.telemetry.sending.environment import read
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def _installed(version: str, supported: str) -> Iterator[Finding]:
         "petsard",
         "version",
         OK if is_supported else PROBLEM,
-        f"PETsARD {version}, {'within' if is_supported else 'not within'} {wanted.specifier}",
+        f"PETsARD {version}, {'supported' if is_supported else 'not supported'}: "
+        f"{wanted.specifier} is",
         None if is_supported else f'pip install "petsard{wanted.specifier}"',
     )
     missing, others = unmet(metadata.requires("petsard-otel") or [], "petsard")
@@ -57,7 +58,7 @@ def _installed(version: str, supported: str) -> Iterator[Finding]:
         yield Finding("petsard", "dependencies", NOTE, text, PETSARD_EXTRA)
     if not missing and not others:
         yield Finding("petsard", "dependencies", OK, "all that PETsARD needs is installed")
-    text = f"auto: {why_petsard()}, where PETsARD can be imported, which is not tried here"
+    text = "auto takes PETsARD's modules, if PETsARD can be imported, which is not tried here"
     yield Finding("petsard", "engine", OK, text)
 
 

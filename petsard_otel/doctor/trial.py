@@ -75,6 +75,29 @@ def try_out(target: Target, seconds: float) -> Outcome:
     return Outcome(problem, time.monotonic() - begun, f"{trace_id:032x}")
 
 
+def shows_a_page(target: Target, seconds: float) -> bool:
+    """Tell whether a browser would be shown a page at an endpoint: then it is no receiver's.
+
+    Sites that show the same page for every path, as Jaeger's does, say yes to a request as well.
+    """
+    import requests
+
+    try:
+        response = requests.get(
+            target.endpoint,
+            timeout=seconds,
+            headers=dict(target.headers),
+            verify=target.certificate,
+            allow_redirects=False,
+            stream=True,
+        )
+    except (OSError, ValueError):
+        return False
+    with response:
+        kind = response.headers.get("Content-Type", "")
+        return response.status_code == 200 and kind.startswith("text/html")
+
+
 def test_span() -> ReadableSpan:
     """Make a span of no length whose resource is a service's name."""
     now = time.time_ns()
