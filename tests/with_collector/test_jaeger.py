@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from petsard_otel import Executor, Schema, Status, configure
+from petsard_otel import Executor, Schema, Status, attributes, configure
 from petsard_otel.exceptions import DataError
 from petsard_otel.store import StatusStore
 from petsard_otel.telemetry.replay import replay
@@ -525,6 +526,26 @@ def monitored(jaeger: Jaeger, metric: str, **parameters: str) -> dict[str, float
         if numbers:
             values[operation] = numbers[-1]
     return values
+
+
+def test_what_the_pages_lift_out_is_recorded() -> None:
+    """`ui.json` names keys that there are, and leads to searches that Jaeger's page can read."""
+    keys = {value for name, value in vars(attributes).items() if name.isupper()}
+    settings = json.loads((COLLECTOR / "jaeger" / "ui.json").read_text())
+
+    for prefix in settings["topTagPrefixes"]:
+        assert any(key.startswith(prefix) for key in keys), prefix
+    assert [pattern["key"] for pattern in settings["linkPatterns"]] == [
+        "petsard.run.name",
+        "petsard.config.hash",
+        "petsard.schema.output.hash",
+    ]
+    for pattern in settings["linkPatterns"]:
+        assert pattern["key"] in keys
+        query = parse_qs(urlsplit(pattern["url"].replace("#", "")).query)
+        assert json.loads(query["tags"][0]) == {pattern["key"]: f"{{{pattern['key']}}}"}
+        assert query["service"] == ["petsard"]
+        assert "lookback" in query
 
 
 @pytest.mark.parametrize("path", STORES, ids=[path.stem for path in STORES])
