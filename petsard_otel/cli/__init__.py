@@ -56,8 +56,8 @@ examples:
 With --format json or csv, stdout holds the timing and nothing else. Without
 --endpoint, spans are sent where OTEL_EXPORTER_OTLP_ENDPOINT and the other
 OTEL_* variables say, else nowhere. A collector that cannot be reached changes
-neither the results nor the exit code. Where spans arrived, the last line is the
-URL of the trace: as PETSARD_OTEL_TRACE_URL says, else in a Jaeger found here.
+neither the results nor the exit code. Where spans arrived, the last line is
+the URL of the trace: as PETSARD_OTEL_TRACE_URL says, else in a Jaeger here.
 
 {_EXIT_CODES}"""
 
