@@ -472,15 +472,14 @@ def test_the_monitor_tab_is_filled(
     prometheus.start()
     jaeger.start()
     try:
-        for _ in range(2):
+        for count in (2, 4):
             status, _ = run_recorded(collector, DEMO)
             run_recorded(collector, {"Loader": {"gone": {"filepath": str(tmp_path / "gone.csv")}}})
             # What a series begins with is no increase, and durations do not begin with 0.
-            wait_until(lambda: series_of_runs(prometheus) == 2, "both kinds of run in Prometheus")
-        wait_until(lambda: "petsard run" in monitored(jaeger, "latencies"), "durations in Jaeger")
+            wait_for_runs(prometheus, count)
 
-        # One run of two failed, each time.
-        assert 0.3 < monitored(jaeger, "errors")["petsard run"] < 0.7
+        # One run of two failed, each time; the first of a kind may not have counted.
+        assert 0.2 < monitored(jaeger, "errors")["petsard run"] < 0.8
         assert monitored(jaeger, "calls")["petsard run"] > 0
         assert set(monitored(jaeger, "calls")) == {"petsard run"}
         # In milliseconds, as far as the histogram can tell: no bucket ends later than five times
@@ -497,11 +496,15 @@ def test_the_monitor_tab_is_filled(
         prometheus.stop()
 
 
-def series_of_runs(prometheus: Prometheus) -> int:
-    """Count the kinds of run whose durations Prometheus has."""
-    query = 'count(jaeger_monitor_duration_milliseconds_count{span_name="petsard run"})'
-    found = get_json(f"{prometheus.url}/api/v1/query", query=query)["data"]["result"]
-    return int(found[0]["value"][1]) if found else 0
+def wait_for_runs(prometheus: Prometheus, count: int) -> None:
+    """Wait until Prometheus has the durations of a number of runs."""
+    query = 'sum(jaeger_monitor_duration_milliseconds_count{span_name="petsard run"})'
+
+    def are_there() -> bool:
+        found = get_json(f"{prometheus.url}/api/v1/query", query=query)["data"]["result"]
+        return [one["value"][1] for one in found] == [str(count)]
+
+    wait_until(are_there, f"{count} runs in Prometheus")
 
 
 def monitored(jaeger: Jaeger, metric: str, **parameters: str) -> dict[str, float]:
