@@ -34,6 +34,7 @@ key = $(firstword $(shell cat $(1) | sha256sum | cut -c1-16))
 OTELCOL = $(CACHE)/collector/$(call key,collector/builder.yaml)/otelcol-petsard
 OTELCOL_VERSION = $(shell sed -n 's/.*receiver\/otlpreceiver v//p' collector/builder.yaml)
 JAEGER = $(CACHE)/jaeger/$(call key,collector/jaeger/build/*)/jaeger
+KAFKA = $(CACHE)/kafka-broker/$(call key,tests/with_collector/kafka_broker/*)/kafka-broker
 COMPOSE_SPEC_VERSION := 2.16.2
 COMPOSE_SPEC = $(CACHE)/compose-spec/$(COMPOSE_SPEC_VERSION)/cmd
 
@@ -96,9 +97,12 @@ jaeger: $(JAEGER) ## Build Jaeger for the tests (Go)
 	@echo $(JAEGER)
 
 .PHONY: test-collector
-test-collector: $(OTELCOL) $(JAEGER) $(COMPOSE_SPEC) $(VENV)/installed-dev ## Run the suite for the real Collector, Jaeger and Prometheus
-	OTELCOL_BIN=$(OTELCOL) JAEGER_BIN=$(JAEGER) COMPOSE_SPEC_BIN=$(COMPOSE_SPEC) \
-		$(RUN) -m pytest tests/with_collector $(ARGS)
+test-collector: $(OTELCOL) $(JAEGER) $(KAFKA) $(COMPOSE_SPEC) $(VENV)/installed-collector ## Test with the real servers
+	@for program in prometheus promtool openssl; do command -v $$program >/dev/null || { \
+		echo "The tests need $$program (Debian: apt install prometheus openssl)." >&2; exit 1; }; done
+	OTELCOL_BIN=$(OTELCOL) JAEGER_BIN=$(JAEGER) KAFKA_BIN=$(KAFKA) \
+		COMPOSE_SPEC_BIN=$(COMPOSE_SPEC) \
+		$(RUN) -m pytest tests/with_collector tests/test_kubernetes.py $(ARGS)
 
 .PHONY: test-matrix
 test-matrix: $(MATRIX:%=test-%) ## Run the suite on every Python supported
@@ -135,6 +139,11 @@ $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	@echo 'Installing petsard-otel with its tools for tests; this takes a minute or two the first time'
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/installed
+
+# With the schemas of Kubernetes, which are many small files.
+$(VENV)/installed-collector: $(VENV)/installed-dev
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev,collector]'
+	@touch $@
 
 comma := ,
 
@@ -193,6 +202,11 @@ $(JAEGER): collector/jaeger/build/go.mod collector/jaeger/build/go.sum
 	@cd $(<D) && $(GO_ENVIRONMENT) go build -mod=readonly -ldflags '-s -w' -o $@.part \
 		github.com/jaegertracing/jaeger/cmd/jaeger
 	@mv $@.part $@
+
+$(KAFKA): tests/with_collector/kafka_broker/main.go
+	$(call need_go,the Kafka broker of the tests)
+	@mkdir -p $(@D)
+	@cd $(<D) && $(GO_ENVIRONMENT) go build -mod=readonly -ldflags '-s -w' -o $@ .
 
 $(COMPOSE_SPEC):
 	$(call need_go,the check of docker-compose.yml)
