@@ -87,7 +87,10 @@ class OpenSpan:
         at_ns: int | None = None,
         ago_ns: int = 0,
     ) -> None:
-        """Start the span now or a while ago, or let it begin and end at `at_ns`."""
+        """Start the span now or a while ago, or let it end at `at_ns` and begin just before.
+
+        A nanosecond before: Jaeger takes a span without any length for one whose clock is wrong.
+        """
         self.trace = trace
         self.name = name
         self.kind = kind
@@ -102,7 +105,7 @@ class OpenSpan:
         self._tick = time.perf_counter_ns() - ago_ns
         owner = open_span_of(self._scope)
         if at_ns is not None:
-            self.start_time_ns = at_ns
+            self.start_time_ns = at_ns - 1
         elif owner is not None and owner.trace is trace:
             # One reading of the wall clock for a run: its spans nest, whatever that clock does.
             self.start_time_ns = owner.start_time_ns + self._tick - owner._tick  # noqa: SLF001

@@ -128,7 +128,7 @@ class RunTrace:
     def describe(self, schema: Schema, span: OpenSpan) -> None:
         """Put a structure into the trace, in parts and once, unless it is there already.
 
-        The parts belong under a module's span that has stopped, and have its end for their time.
+        The parts belong under a module's span that has stopped, and end with it.
         """
         if self._is_described(schema):
             return
