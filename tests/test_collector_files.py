@@ -158,3 +158,59 @@ def test_there_is_no_password() -> None:
         re.IGNORECASE,
     )
     assert SERVICES["grafana"]["environment"]["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+
+
+def default_of(path: str, variable: str) -> str:
+    """Give what a configuration takes where a variable is not set."""
+    found = re.search(rf"\$\{{env:{variable}:-([^}}]*)\}}", (COLLECTOR / path).read_text())
+    assert found is not None, f"{path} reads no {variable}"
+    return found[1]
+
+
+def test_the_services_find_each_other() -> None:
+    """Names and ports of docker-compose.yml are those at which the configurations listen."""
+    collector, jaeger = SERVICES["collector"], SERVICES["jaeger"]
+    scraped = yaml.safe_load((COLLECTOR / "prometheus" / "prometheus.yml").read_text())
+    sources = yaml.safe_load(
+        next((COLLECTOR / "grafana" / "provisioning" / "datasources").iterdir()).read_text()
+    )
+    jaeger_ui = default_of("jaeger/config.yaml", "JAEGER_QUERY_PORT")
+
+    assert (
+        collector["environment"]["JAEGER_ENDPOINT"]
+        == f"jaeger:{default_of('jaeger/config.yaml', 'JAEGER_OTLP_PORT')}"
+    )
+    health = default_of("jaeger/config.yaml", "JAEGER_HEALTH_PORT")
+    assert jaeger["healthcheck"]["test"][-1] == f"http://127.0.0.1:{health}/status"
+    health = default_of("base.yaml", "COLLECTOR_HEALTH_PORT")
+    assert collector["healthcheck"]["test"][-1] == f"--config=http://127.0.0.1:{health}/"
+    assert {
+        target
+        for job in scraped["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    } == {
+        f"collector:{default_of('prometheus.yaml', 'COLLECTOR_PROMETHEUS_PORT')}",
+        f"collector:{default_of('base.yaml', 'COLLECTOR_TELEMETRY_PORT')}",
+    }
+    assert [source["url"] for source in sources["datasources"]] == [
+        "http://prometheus:9090",
+        f"http://jaeger:{jaeger_ui}",
+    ]
+    assert collector["ports"] == [
+        f"127.0.0.1:${{OTLP_GRPC_PORT:-{port}}}:{port}".replace("GRPC", protocol)
+        for protocol, port in (
+            ("GRPC", default_of("base.yaml", "COLLECTOR_GRPC_PORT")),
+            ("HTTP", default_of("base.yaml", "COLLECTOR_HTTP_PORT")),
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", ["collector", "jaeger"])
+def test_each_variable_is_read(name: str) -> None:
+    """What docker-compose.yml sets is a variable of the configurations that the service reads."""
+    folder = COLLECTOR / "jaeger" if name == "jaeger" else COLLECTOR
+    text = "".join(path.read_text() for path in folder.glob("*.yaml"))
+
+    for variable in SERVICES[name]["environment"].keys() - {"GOMEMLIMIT"}:
+        assert f"${{env:{variable}:-" in text, variable
