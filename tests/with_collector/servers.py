@@ -141,7 +141,10 @@ class Collector(Server):
 
 def binary() -> str:
     """Return the path of the Collector's program, which the environment names."""
-    return os.environ["OTELCOL_BIN"]
+    found = os.environ.get("OTELCOL_BIN")
+    if found is None:
+        raise RuntimeError("OTELCOL_BIN names no Collector; `make test-collector` builds one")
+    return found
 
 
 def config_arguments(layers: Sequence[str | Path]) -> list[str]:
