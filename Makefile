@@ -185,28 +185,29 @@ GO_ENVIRONMENT = env CGO_ENABLED=0 GOFLAGS='-trimpath -modcacherw -buildvcs=fals
 need_go = @command -v go >/dev/null || { \
 	echo 'Building $(1) needs the Go toolchain, 1.25 or newer (https://go.dev/dl).' >&2; exit 1; }
 
-$(OTELCOL): collector/builder.yaml
+# Named after what is in it, so that a file's date says nothing.
+$(OTELCOL): | collector/builder.yaml
 	$(call need_go,the Collector)
 	@echo 'Building the Collector $(OTELCOL_VERSION); this takes some minutes the first time'
-	@rm -rf $(@D) && mkdir -p $(@D) && cp $< $(@D)/
+	@rm -rf $(@D) && mkdir -p $(@D) && cp collector/builder.yaml $(@D)/
 	@cd $(@D) && GOBIN=$(@D) $(GO_ENVIRONMENT) \
 		go install go.opentelemetry.io/collector/cmd/builder@v$(OTELCOL_VERSION)
 	@cd $(@D) && $(GO_ENVIRONMENT) ./builder --config builder.yaml >build.log 2>&1 \
 		|| { tail -n 20 build.log >&2; exit 1; }
 	@mv $(@D)/otelcol/otelcol-petsard $@ && rm -rf $(@D)/otelcol $(@D)/builder
 
-$(JAEGER): collector/jaeger/build/go.mod collector/jaeger/build/go.sum
+$(JAEGER): | collector/jaeger/build/go.mod
 	$(call need_go,Jaeger)
 	@echo 'Building Jaeger; this takes some minutes the first time'
 	@mkdir -p $(@D)
-	@cd $(<D) && $(GO_ENVIRONMENT) go build -mod=readonly -ldflags '-s -w' -o $@.part \
+	@cd collector/jaeger/build && $(GO_ENVIRONMENT) go build -mod=readonly -ldflags '-s -w' -o $@.part \
 		github.com/jaegertracing/jaeger/cmd/jaeger
 	@mv $@.part $@
 
-$(KAFKA): tests/with_collector/kafka_broker/main.go
+$(KAFKA): | tests/with_collector/kafka_broker/main.go
 	$(call need_go,the Kafka broker of the tests)
 	@mkdir -p $(@D)
-	@cd $(<D) && $(GO_ENVIRONMENT) go build -mod=readonly -ldflags '-s -w' -o $@ .
+	@cd tests/with_collector/kafka_broker && $(GO_ENVIRONMENT) go build -mod=readonly -ldflags '-s -w' -o $@ .
 
 $(COMPOSE_SPEC):
 	$(call need_go,the check of docker-compose.yml)
