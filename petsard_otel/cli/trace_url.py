@@ -65,14 +65,17 @@ def trace_url(
     Args:
         trace_id: 32 hexadecimal digits.
         endpoint: Where its spans were delivered to.
-        template: A URL with `{trace_id}` in it, or `none`. Without it a Jaeger is looked for, for
+        template: A URL with `{trace_id}` in it, or `none`; a user and a password in it are left
+            out. Without it a Jaeger is looked for, for
             half a second, where the endpoint is on this very machine.
         jaeger_port: Where to look.
     """
     if template == NOWHERE:
         return None
     if template is not None:
-        return template.replace(PLACE, trace_id)
+        parts = urlsplit(template.replace(PLACE, trace_id))
+        # It is printed, and what is printed is kept in logs.
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     host = _own_host(endpoint)
     if host is None or not is_jaeger(host, jaeger_port):
         return None
