@@ -24,7 +24,7 @@ import pytest
 from rich.console import Console
 
 from petsard_otel import ConfigError
-from petsard_otel.doctor.doctor import examine
+from petsard_otel.doctor.doctor import examine, guarded
 from petsard_otel.doctor.findings import SECTIONS, Examination, Finding
 from petsard_otel.doctor.pipeline import unmet
 from petsard_otel.doctor.providers import exported_share
@@ -453,12 +453,21 @@ def test_a_server_that_is_no_receiver() -> None:
     )
 
 
-@pytest.mark.usefixtures("variables")
-def test_a_web_site_that_says_yes_to_everything() -> None:
-    """As Jaeger's own pages do: no span arrives, though the answer is 200."""
+def test_a_web_site_that_says_yes_to_everything(
+    variables: Callable[..., None], tmp_path: Path
+) -> None:
+    """As Jaeger's own pages do: no span arrives, though the answer is 200.
+
+    It is asked without a password that the user keeps in ~/.netrc for other programs.
+    """
+    (tmp_path / ".netrc").write_text("default login alice password NETRCSECRET\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    variables(NETRC=str(tmp_path / ".netrc"))
+    credentials = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            credentials.append(self.headers["Authorization"])
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", "6")
@@ -478,6 +487,7 @@ def test_a_web_site_that_says_yes_to_everything() -> None:
         found = examine(f"http://127.0.0.1:{server.server_port}", "http/protobuf")
         server.shutdown()
         thread.join()
+    assert credentials == [None, None]
     assert problems(found) == ["traces test"]
     assert told(found, "receiver")["traces test"][1:] == (
         "a web site says yes to the request, but it shows a page there: spans are lost",
@@ -1230,3 +1240,18 @@ def test_the_page_has_every_option_section_and_state() -> None:
     for key in ("petsard_otel", "is_healthy", "problems", "notes", "findings", "section",
                 "subject", "check", "state", "text", "remedy", "sources"):  # fmt: skip
         assert f"`{key}`" in PAGE
+
+
+def test_a_part_that_fails_is_told_and_the_others_go_on() -> None:
+    """What a part had found before it failed is kept; the failure is told without its message."""
+
+    def part() -> Iterator[Finding]:
+        yield Finding("versions", "python", "ok", "3.11")
+        raise UnicodeError("SECRET")
+
+    kept, failed = guarded("versions", part)
+
+    assert kept.text == "3.11"
+    assert failed.state == "problem"
+    assert failed.text.startswith("could not be looked at: UnicodeError at ")
+    assert "SECRET" not in failed.text

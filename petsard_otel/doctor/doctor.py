@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import TYPE_CHECKING
 
 from petsard_otel.doctor.findings import NOTE, PROBLEM, SECTIONS, Examination, Finding
@@ -15,30 +14,12 @@ from petsard_otel.doctor.variables import (
     unusable,
     variables_set,
 )
-from petsard_otel.exceptions import PetsardOtelError
+from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.sending.targets import route_of
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    PetsardOtelError,
-    RuntimeError,
-    StopIteration,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""How a part may fail in an environment that nobody thought of."""
 
 
 def _say_nothing(message: str) -> None:
@@ -75,10 +56,10 @@ def _parts(
     refused = unusable(variables_set(), [check_variables])
     with set_aside(refused):
         # Its limits are read when it is first imported.
-        yield from _guarded("versions", _import_sdk)
+        yield from guarded("versions", _import_sdk)
         candidates = [name for name in variables_set() if name not in refused]
         refused |= unusable(candidates, [check_batching])
-    yield from _guarded("variables", lambda: findings_of_variables(refused))
+    yield from guarded("variables", lambda: findings_of_variables(refused))
     with set_aside(refused):
         yield from _looked_at(endpoint, protocol, tell)
 
@@ -93,7 +74,7 @@ def _looked_at(
     from petsard_otel.doctor.receivers import findings_of_receivers
     from petsard_otel.doctor.versions import versions
 
-    yield from _guarded("versions", versions)
+    yield from guarded("versions", versions)
     exports: list[Exports] = []
 
     def provider() -> Iterator[Finding]:
@@ -101,13 +82,13 @@ def _looked_at(
         exports.append(Exports(found, endpoint, protocol))
         yield from findings_of_provider(found)
 
-    yield from _guarded("provider", provider)
+    yield from guarded("provider", provider)
     for found in exports:
         yield from found.findings
         tell("sending a test span")
-        yield from _guarded("receiver", lambda: findings_of_receivers(found.targets))  # noqa: B023
-    yield from _guarded("petsard", findings_of_petsard)
-    yield from _guarded("privacy", findings_of_privacy)
+        yield from guarded("receiver", lambda: findings_of_receivers(found.targets))  # noqa: B023
+    yield from guarded("petsard", findings_of_petsard)
+    yield from guarded("privacy", findings_of_privacy)
     yield from _history()
 
 
@@ -122,24 +103,19 @@ def _import_sdk() -> Iterator[Finding]:
     yield from ()
 
 
-def _guarded(section: str, part: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def guarded(section: str, part: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     """Yield what a part finds, and where it fails, that it does."""
-    findings = []
-    try:
-        for finding in part():
-            findings.append(finding)  # noqa: PERF402  what came before a failure is kept
-    except FAILURES as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        findings.append(
-            Finding(
-                section,
-                "examination",
-                PROBLEM,
-                f"could not be looked at: {type(error).__name__} in {place.name}",
-                "report it to the makers of petsard-otel, with these lines",
-            )
+    guard = Guard()
+    with guard:
+        yield from part()
+    if guard.first is not None:
+        yield Finding(
+            section,
+            "examination",
+            PROBLEM,
+            f"could not be looked at: {guard.first}",
+            "report it to the makers of petsard-otel, with these lines",
         )
-    yield from findings
 
 
 def _ordered(findings: Iterable[Finding]) -> list[Finding]:

@@ -29,6 +29,7 @@ from petsard_otel.telemetry.sending.environment import read
 from petsard_otel.telemetry.sending.problems import TIMED_OUT, UNSENT
 from petsard_otel.telemetry.sending.quiet import hush_libraries
 from petsard_otel.telemetry.sending.report import Report
+from petsard_otel.telemetry.sending.senders import as_it_is
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def shows_a_page(target: Target, seconds: float) -> bool:
     try:
         response = requests.get(
             target.endpoint,
+            auth=as_it_is,
             timeout=seconds,
             headers=dict(target.headers),
             verify=target.certificate,
@@ -99,7 +101,7 @@ def shows_a_page(target: Target, seconds: float) -> bool:
 
 
 def test_span() -> ReadableSpan:
-    """Make a span of no length whose resource is a service's name."""
+    """Make a span of the least length whose resource is a service's name."""
     now = time.time_ns()
     return ReadableSpan(
         SPAN_NAME,
@@ -108,7 +110,7 @@ def test_span() -> ReadableSpan:
         ),
         resource=Resource({SERVICE_NAME: read("OTEL_SERVICE_NAME") or "petsard"}),
         instrumentation_scope=InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL),
-        start_time=now,
+        start_time=now - 1,
         end_time=now,
     )
 

@@ -18,12 +18,17 @@ class Guard:
     Only `Exception` is held back: an interrupt goes through. The log names the class of the
     error and the line, never its message, which may quote a cell. Thread-safe enough: a lost
     count under contention is harmless.
+
+    Attributes:
+        errors: How many failures were held back.
+        first: The first one's class and line, such as `TypeError at store.py:7`.
     """
 
-    __slots__ = ("errors",)
+    __slots__ = ("errors", "first")
 
     def __init__(self) -> None:
         self.errors = 0
+        self.first: str | None = None
 
     def __enter__(self) -> None:
         return None
@@ -45,12 +50,12 @@ class Guard:
                 frame = traceback.tb_frame
                 place = f"{frame.f_code.co_filename}:{traceback.tb_lineno}"
                 traceback = traceback.tb_next
+            self.first = f"{exc_type.__name__} at {place}"
             # A handler of the host's may raise, too.
             with suppress(Exception):
                 _logger.warning(
-                    "petsard-otel could not record something (%s at %s); "
+                    "petsard-otel could not record something (%s); "
                     "the pipeline goes on, further failures of this run are not logged",
-                    exc_type.__name__,
-                    place,
+                    self.first,
                 )
         return True

@@ -134,7 +134,7 @@ class HttpSender:
         self._session.headers.update({**headers, **dict(target.headers)})
         if urlsplit(target.endpoint).username is None:
             # Else requests takes a password from ~/.netrc, and puts it over the headers given.
-            self._session.auth = _unchanged
+            self._session.auth = as_it_is
         self._certificate = target.certificate
         if target.client_certificate is not None and target.client_key is not None:
             self._session.cert = (target.client_certificate, target.client_key)
@@ -162,7 +162,8 @@ class HttpSender:
         self._session.close()
 
 
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Let a request go without any password that nobody gave for it."""
     return request
 
 
