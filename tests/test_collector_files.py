@@ -214,3 +214,14 @@ def test_each_variable_is_read(name: str) -> None:
 
     for variable in SERVICES[name]["environment"].keys() - {"GOMEMLIMIT"}:
         assert f"${{env:{variable}:-" in text, variable
+
+
+def test_every_variable_is_in_the_table_with_its_default() -> None:
+    """docs/platform.md has each variable of each layer, and what it is where nobody sets it."""
+    page = (ROOT / "docs" / "platform.md").read_text()
+    table = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
+
+    for path in YAML_FILES:
+        for name, default in re.findall(r"\$\{env:(\w+)(?::-([^}]*))?\}", path.read_text()):
+            named = f"`{name}` `{default}`" if default else f"`{name}`"
+            assert named in table, f"{path.name}: {named}"
