@@ -340,6 +340,14 @@ def test_no_password_is_in_a_complaint(folder: Path) -> None:
     assert "s3cret" not in found.stderr
 
 
+def test_no_password_is_in_a_complaint_of_too_many_arguments(folder: Path) -> None:
+    """As where --endpoint is forgotten."""
+    found = petsard_otel("doctor", "http://user:s3cret@host:1?key=s3cret", within=folder)
+    assert found.returncode == 2
+    assert found.stderr.endswith("error: unrecognized arguments: http://host:1\n")
+    assert "s3cret" not in found.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "audit"])
 def test_a_variable_that_the_sdk_fails_on_is_named(folder: Path, command: str) -> None:
     """It does so at its import; that is no reason for a traceback."""

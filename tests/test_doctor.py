@@ -496,6 +496,30 @@ def test_a_web_site_that_says_yes_to_everything(
     assert told(found, "receiver")["metrics test"] == NOT_TRIED
 
 
+def test_a_proxy_whose_password_has_an_at_behind_a_slash(variables: Callable[..., None]) -> None:
+    """Nobody can say which part is the host, so none of it is told or looked up."""
+    variables(http_proxy="http://SECRET/x@127.0.0.1:3128")
+
+    found = examine("http://localhost:4318")
+
+    assert told(found, "receiver")["proxy"] == (
+        "problem",
+        "http://... cannot be a proxy's URL",
+        "write an @ in its password, its path or its query as %40",
+    )
+    assert "secret" not in repr(found).lower()
+
+
+def test_grpc_says_nothing_of_a_proxy() -> None:
+    """Its core would quote a proxy's URL that it cannot read, on stderr, with the password."""
+    with http_receiver() as (url, _):
+        done = doctor(
+            "--endpoint", url, "--protocol", "grpc", http_proxy="us_er:s3cret@127.0.0.1:9"
+        )
+
+    assert "s3cret" not in done.stdout + done.stderr
+
+
 @pytest.mark.usefixtures("variables")
 def test_a_path_and_no_port_over_grpc() -> None:
     """The port is 443 then, and a path is of no use."""

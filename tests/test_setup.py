@@ -510,8 +510,12 @@ def test_the_services_name_may_come_as_a_resource_attribute(
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("http://user:pa/SECRET@host:4318", "http://host:4318"),
-        ("http://user:pa#SECRET@host:4318", "http://host:4318"),
+        # Which side of the @ is the host?
+        ("http://user:pa/SECRET@host:4318", "http://..."),
+        ("http://user:pa#SECRET@host:4318", "http://..."),
+        ("http://host:4318/?token=a@SECRET", "http://..."),
+        ("us/SECRET@host:4317", "..."),
+        ("http://user:SECRET@host:4318/v1/traces", "http://host:4318/v1/traces"),
         ("user:SECRET@host:4317", "host:4317"),
         ("http://host:4317/path?key=SECRET", "http://host:4317/path"),
     ],
@@ -519,3 +523,41 @@ def test_the_services_name_may_come_as_a_resource_attribute(
 def test_a_password_is_in_no_text(url: str, shown: str) -> None:
     """Wherever a user may have put it."""
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url", ["http://SECRET/x@host:4318", "http://host:4318/?token=a@SECRET", "http://h#SECRET@h"]
+)
+def test_an_at_behind_the_host_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads it as a path would take a piece of the password for the host, and show it."""
+    for endpoint in (url, None):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        with pytest.raises(ConfigError, match=r"an @ in a password, a path or a query is") as found:
+            configure(endpoint)
+        assert "SECRET" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["OTEL_EXPORTER_OTLP_CLIENT_KEY", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"],
+)
+@pytest.mark.parametrize(
+    "value", ["-----BEGIN EC PRIVATE KEY-----\nSECRET\n", "-----BEGIN SECRET", "SECRET\n" * 9999]
+)
+def test_a_key_in_the_place_of_its_path_is_not_quoted(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a secret is put into the variable, and not mounted as a file."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError) as found:
+        configure("http://localhost:4317")
+    assert str(found.value) == f"{variable} is the path of a file, and this is no path"
+
+
+@pytest.mark.parametrize("value", ["SECRET==", "api-key=ab,SECRET==", "SECRET", "SECRET="])
+def test_a_token_without_a_name_is_no_header(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be the name of one, and names are shown."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", value)
+    with pytest.raises(ConfigError, match="one entry has no such form") as found:
+        configure("http://localhost:4317")
+    assert "SECRET" not in str(found.value)

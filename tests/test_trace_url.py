@@ -103,11 +103,11 @@ def test_the_last_line_is_the_url_of_the_trace(tmp_path: Path) -> None:
 
 def test_a_password_in_the_template_is_not_printed() -> None:
     """Whoever may see the trace has it anyhow; a log that the URL is printed to has not."""
-    template = "https://ann:s3cret@traces.example:8443/@team/{trace_id}?q=a%40b#{trace_id}"
+    template = "https://ann:s3cret@traces.example:8443/%40team/{trace_id}?q=a%40b#{trace_id}"
 
     url = trace_url("0" * 32, "http://localhost:4317", template)
 
-    assert url == f"https://traces.example:8443/@team/{'0' * 32}?q=a%40b#{'0' * 32}"
+    assert url == f"https://traces.example:8443/%40team/{'0' * 32}?q=a%40b#{'0' * 32}"
 
 
 def test_a_jaeger_on_this_machine_is_found(tmp_path: Path) -> None:

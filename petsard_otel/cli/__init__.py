@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from petsard_otel.cli.exit_codes import FAILED, INTERRUPTED
 from petsard_otel.cli.interrupts import Interrupts
@@ -150,8 +150,18 @@ def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     return run(options, interrupts)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains of arguments without the passwords that may be in them."""
+
+    def error(self, message: str) -> NoReturn:
+        from petsard_otel.telemetry.sending.targets import without_password
+
+        words = [without_password(word) if "://" in word else word for word in message.split(" ")]
+        super().error(" ".join(words))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
@@ -168,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run = commands.add_parser(
         "run",
         help="run a pipeline, and print its timing, schema changes and summary",
@@ -216,7 +226,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
 
 
-def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_audit(commands: argparse._SubParsersAction[_Parser]) -> None:
     audit = commands.add_parser(
         "audit",
         help="prove that nothing of a cell's content leaves the process",
@@ -240,7 +250,7 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
 
 
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
     doctor = commands.add_parser(
         "doctor",
         help="say what is right and wrong with telemetry in this environment",
@@ -279,15 +289,16 @@ def _url(text: str) -> str:
     """Check the URL of a receiver."""
     from urllib.parse import urlsplit
 
+    from petsard_otel.telemetry.sending.targets import AT_HINT, is_ambiguous, without_password
+
     try:
         parts = urlsplit(text)
         is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_usable = False
-    if not is_usable or not text.isprintable() or " " in text:
-        from petsard_otel.telemetry.sending.targets import without_password
-
+    hint = AT_HINT if is_ambiguous(text) else ""
+    if not is_usable or hint or not text.isprintable() or " " in text:
         raise argparse.ArgumentTypeError(
-            f"expected a URL such as http://localhost:4317 (found {without_password(text)!r})"
+            f"expected a URL such as http://localhost:4317 (found {without_password(text)!r}{hint})"
         )
     return text

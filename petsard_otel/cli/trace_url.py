@@ -42,17 +42,19 @@ def trace_url_template() -> str | None:
         return None
     if template.lower() == NOWHERE:
         return NOWHERE
+    from petsard_otel.telemetry.sending.targets import AT_HINT, is_ambiguous, without_password
+
     try:
         parts = urlsplit(template)
         is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_url = False
-    if not is_url or PLACE not in template or not template.isprintable() or " " in template:
-        from petsard_otel.telemetry.sending.targets import without_password
-
+    hint = AT_HINT if is_ambiguous(template) else ""
+    if not is_url or hint or PLACE not in template or not template.isprintable() or " " in template:
         raise ConfigError(
             f"{TRACE_URL} is {NOWHERE}, or a URL with {PLACE} in it such as "
-            f"http://localhost:{JAEGER_PORT}/trace/{PLACE} (found {without_password(template)!r})"
+            f"http://localhost:{JAEGER_PORT}/trace/{PLACE} "
+            f"(found {without_password(template)!r}{hint})"
         )
     return template
 

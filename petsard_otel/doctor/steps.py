@@ -12,7 +12,7 @@ from petsard_otel.doctor.connection import connect, resolve, shake_hands
 from petsard_otel.doctor.findings import NOT_TRIED, NOTE, OK, PROBLEM
 from petsard_otel.doctor.ways import around
 from petsard_otel.reports.wording import format_duration
-from petsard_otel.telemetry.sending.targets import GRPC, without_password
+from petsard_otel.telemetry.sending.targets import GRPC, is_ambiguous, without_password
 
 if TYPE_CHECKING:
     from petsard_otel.doctor.connection import Handshake
@@ -36,6 +36,12 @@ def reach(way: Way, deadline: float) -> None:
         except ValueError:
             host = ""
         shown = without_password(place.proxy.url)
+        if is_ambiguous(place.proxy.url):
+            text = f"{shown} cannot be a proxy's URL"
+            remedy = "write an @ in its password, its path or its query as %40"
+            way.add("proxy", PROBLEM, text, remedy, (place.proxy.variable,))
+            way.skip("dns", "tcp", "tls")
+            return
         text = f"requests go through {shown}; DNS and TCP are the proxy's"
         way.add("proxy", NOTE, text, around(place), (place.proxy.variable,))
     found = resolve(host, port, min(STEP_SECONDS, deadline - time.monotonic()))

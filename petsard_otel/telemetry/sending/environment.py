@@ -65,11 +65,24 @@ def whole_number(variable: str) -> int | None:
 
 
 def existing_file(found: Setting) -> str | None:
-    """Check that a value is the path of a file."""
+    """Check that a value is the path of a file.
+
+    An error never quotes what is no path by its looks: it may be the very key.
+    """
     variable, value = found
-    if value is not None and not Path(value).is_file():
-        raise ConfigError(f"{variable} is the path of a file, and there is none at {value!r}")
-    return value
+    if value is None or _is_file(value):
+        return value
+    if not value.isprintable() or "-----" in value:
+        raise ConfigError(f"{variable} is the path of a file, and this is no path")
+    raise ConfigError(f"{variable} is the path of a file, and there is none at {value!r}")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        # Too long for a path, or with a character that none has.
+        return False
 
 
 def headers(found: Setting) -> tuple[tuple[str, str], ...]:
@@ -86,7 +99,9 @@ def headers(found: Setting) -> tuple[tuple[str, str], ...]:
         # As other SDKs do: what holds a space was not encoded, so there is nothing to decode.
         text = text if " " in text else unquote(text)
         name = unquote(name).lower()
-        if not _HEADER_NAME.fullmatch(name) or "=" not in entry:
+        # A token by itself may end in equals signs.
+        is_token = "=" not in entry or (entry.rstrip().endswith("=") and not text.strip("="))
+        if not _HEADER_NAME.fullmatch(name) or is_token:
             raise ConfigError(f"{variable} is a list of name=value, and one entry has no such form")
         if not (text.isascii() and text.isprintable()):
             raise ConfigError(f"{variable} has a value for {name!r} that no header can have")

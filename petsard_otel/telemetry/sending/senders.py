@@ -188,7 +188,7 @@ def _credentials(target: Target) -> grpc.ChannelCredentials:
 
 @contextmanager
 def _little_said() -> Iterator[None]:
-    """Import gRPC such that its core writes errors alone to stderr, not each failed handshake.
+    """Import gRPC such that its core writes nothing to stderr: it would quote a proxy's password.
 
     It reads this variable once, when it is loaded. A process that has loaded it, or that says
     otherwise, has it as it wants.
@@ -196,7 +196,7 @@ def _little_said() -> Iterator[None]:
     if "grpc" in sys.modules or _VERBOSITY in os.environ:
         yield
         return
-    os.environ[_VERBOSITY] = "ERROR"
+    os.environ[_VERBOSITY] = "NONE"
     try:
         yield
     finally:

@@ -126,8 +126,22 @@ def _target(
     )
 
 
+AT_HINT = "; an @ in a password, a path or a query is written %40"
+
+
+def is_ambiguous(url: str) -> bool:
+    """Tell whether an `@` follows the host: is it that of a path, or is the host in a password?"""
+    _, slashes, rest = url.partition("//")
+    return any("@" in part for part in re.split(r"[/?#]", rest if slashes else url)[1:])
+
+
 def without_password(url: str) -> str:
-    """Return a URL as it may be shown: without user, password and query."""
+    """Return a URL as it may be shown: without user, password and query.
+
+    Of one that is ambiguous no more than the scheme is left.
+    """
+    if is_ambiguous(url):
+        return f"{url.partition('://')[0]}://..." if "://" in url else "..."
     return re.split(r"[?#]", _BEFORE_HOST.sub(r"\1", url, count=1), maxsplit=1)[0]
 
 
@@ -153,7 +167,9 @@ def _port(endpoint: str | None) -> int | None:
 
 def _check_endpoint(source: str, endpoint: str, protocol: str) -> None:
     is_url = endpoint.startswith(("http://", "https://"))
-    if is_url:
+    if is_ambiguous(endpoint):
+        is_usable = False
+    elif is_url:
         try:
             parts = urlsplit(endpoint)
             is_usable = bool(parts.hostname) and parts.port != 0
@@ -165,7 +181,7 @@ def _check_endpoint(source: str, endpoint: str, protocol: str) -> None:
     if not is_usable or not endpoint.isprintable() or " " in endpoint:
         raise ConfigError(
             f"{source} is a URL such as http://localhost:4317 "
-            f"(found {without_password(endpoint)!r})"
+            f"(found {without_password(endpoint)!r}{AT_HINT if is_ambiguous(endpoint) else ''})"
         )
     if protocol == GRPC and is_url and parts.username is not None:
         raise ConfigError(f"{source} cannot hold a user over gRPC; use OTEL_EXPORTER_OTLP_HEADERS")
