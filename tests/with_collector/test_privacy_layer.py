@@ -30,14 +30,19 @@ if TYPE_CHECKING:
     from .servers import Collector
 
 CELL = "A123456789"
-RESOURCE = Resource({"service.name": "hospital", "patient": CELL, "process.command_line": CELL})
+MISPLACED = {"petsard.step.context.patient": CELL}
+"""The context of a timing is a span's; elsewhere nobody may put it."""
+
+RESOURCE = Resource(
+    {"service.name": "hospital", "patient": CELL, "process.command_line": CELL, **MISPLACED}
+)
 
 
 def send_careless_span(endpoint: str) -> None:
     """Send what a careless library, or a client that we have not written, might."""
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces")))
-    tracer = provider.get_tracer("careless", "1", attributes={"patient": CELL})
+    tracer = provider.get_tracer("careless", "1", attributes={"patient": CELL, **MISPLACED})
     attributes: dict[str, Any] = {
         "db.query.text": f"patients of {CELL}",
         "petsard.module.name": "Loader",
@@ -57,7 +62,7 @@ def send_careless_span(endpoint: str) -> None:
         pytest.raises(ValueError, match=CELL),
         tracer.start_as_current_span("careless", attributes=attributes) as span,
     ):
-        span.add_event("looked at", {"patient": CELL})
+        span.add_event("looked at", {"patient": CELL, **MISPLACED})
         raise ValueError(f"could not convert {CELL}")
     provider.shutdown()
 
@@ -68,8 +73,9 @@ def send_careless_metric(endpoint: str) -> None:
     provider = MeterProvider(
         [PeriodicExportingMetricReader(exporter)], RESOURCE, shutdown_on_exit=False
     )
-    counter = provider.get_meter("careless", attributes={"patient": CELL}).create_counter("visits")
-    counter.add(1, {"patient": CELL, "petsard.module.name": "Loader"})
+    meter = provider.get_meter("careless", attributes={"patient": CELL, **MISPLACED})
+    counter = meter.create_counter("visits", description=f"Visits of {CELL}")
+    counter.add(1, {"patient": CELL, "petsard.module.name": "Loader", **MISPLACED})
     provider.shutdown()
 
 
@@ -79,12 +85,17 @@ def send_careless_record(endpoint: str) -> None:
     provider.add_log_record_processor(
         SimpleLogRecordProcessor(OTLPLogExporter(f"{endpoint}/v1/logs"))
     )
-    provider.get_logger("careless", attributes={"patient": CELL}).emit(
+    provider.get_logger("careless", attributes={"patient": CELL, **MISPLACED}).emit(
         LogRecord(
             timestamp=time.time_ns(),
             severity_number=SeverityNumber.WARN,
             body="a row was left out",
-            attributes={"patient": CELL, "exception.message": CELL, "code.line.number": 7},
+            attributes={
+                "patient": CELL,
+                "exception.message": CELL,
+                "code.line.number": 7,
+                **MISPLACED,
+            },
         )
     )
     provider.shutdown()
@@ -142,4 +153,4 @@ def test_without_the_layer_the_cell_would_be_there(
     send_careless_span(collector.http)
 
     wait_until(lambda: traces.exists() and traces.read_text().endswith("\n"), "a line")
-    assert traces.read_text().count(CELL) == 13
+    assert traces.read_text().count(CELL) == 16
