@@ -54,6 +54,15 @@ def test_leaves_import_nothing_of_ours(name: str) -> None:
     assert ours(name) == set()
 
 
+def test_nothing_needs_the_command_line() -> None:
+    """It is the uppermost room."""
+    assert {
+        name
+        for name in FILES
+        if not name.startswith("cli/") and any(found.startswith("cli") for found in ours(name))
+    } <= {"__main__"}
+
+
 @pytest.mark.parametrize(
     "name",
     ["records", "schema", "store", "config", "documents", "adapter", "state",

@@ -484,9 +484,11 @@ def test_a_web_site_that_says_yes_to_everything(
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        found = examine(f"http://127.0.0.1:{server.server_port}", "http/protobuf")
-        server.shutdown()
-        thread.join()
+        try:
+            found = examine(f"http://127.0.0.1:{server.server_port}", "http/protobuf")
+        finally:
+            server.shutdown()
+            thread.join()
     assert credentials == [None, None]
     assert problems(found) == ["traces test"]
     assert told(found, "receiver")["traces test"][1:] == (
@@ -965,6 +967,42 @@ def test_what_keeps_runs_from_being_exported(variables: Callable[..., None]) -> 
         "`unset TRACEPARENT`",
     )
     assert problems(examine()) == []
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "propagators", "state"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracecontext", "ok"),
+        ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracecontext", "note"),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", "tracecontext", "note"),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage", "note"),
+    ],
+)
+def test_the_parent_is_the_one_that_runs_have(
+    traceparent: str, propagators: str, state: str
+) -> None:
+    """TRACEPARENT is read as runs read it."""
+    found = doctor(
+        *("--format", "json", "--endpoint", "http://127.0.0.1:1"),
+        TRACEPARENT=traceparent,
+        OTEL_PROPAGATORS=propagators,
+    )
+
+    (parent,) = [f for f in json.loads(found.stdout)["findings"] if f["check"] == "parent"]
+    assert parent["state"] == state
+
+
+def test_the_test_span_is_of_the_service_that_runs_are(variables: Callable[..., None]) -> None:
+    """Whichever variable names it."""
+    variables(OTEL_RESOURCE_ATTRIBUTES="service.name=lab,secret=x")
+    with http_receiver() as (url, receiver):
+        examine(url, "http/protobuf")
+
+    (request,) = receiver.requests["traces"]
+    (resource,) = request.resource_spans
+    assert [(a.key, a.value.string_value) for a in resource.resource.attributes] == [
+        ("service.name", "lab")
+    ]
 
 
 def test_opentelemetry_instrument_is_recognised() -> None:

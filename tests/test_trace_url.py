@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from petsard_otel import ConfigError
-from petsard_otel.cli.trace_url import is_jaeger, trace_url, trace_url_template
+from petsard_otel.telemetry.sending.trace_url import is_jaeger, trace_url, trace_url_template
 
 from .otlp_receivers import grpc_receiver, http_receiver, slow_receiver
 

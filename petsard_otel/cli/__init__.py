@@ -287,18 +287,10 @@ def _path(text: str) -> str:
 
 def _url(text: str) -> str:
     """Check the URL of a receiver."""
-    from urllib.parse import urlsplit
+    from petsard_otel.telemetry.sending.targets import found_url, is_web_url
 
-    from petsard_otel.telemetry.sending.targets import AT_HINT, is_ambiguous, without_password
-
-    try:
-        parts = urlsplit(text)
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    hint = AT_HINT if is_ambiguous(text) else ""
-    if not is_usable or hint or not text.isprintable() or " " in text:
+    if not is_web_url(text):
         raise argparse.ArgumentTypeError(
-            f"expected a URL such as http://localhost:4317 (found {without_password(text)!r}{hint})"
+            f"expected a URL such as http://localhost:4317 {found_url(text)}"
         )
     return text

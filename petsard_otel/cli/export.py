@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from petsard_otel.cli.trace_url import trace_url, trace_url_template
 from petsard_otel.exceptions import ConfigError
+from petsard_otel.telemetry.sending.environment import EXPORT_VARIABLES, read
+from petsard_otel.telemetry.sending.trace_url import trace_url, trace_url_template
 from petsard_otel.telemetry.setup import configure
 
 if TYPE_CHECKING:
     from petsard_otel.cli.notices import Notices
     from petsard_otel.telemetry.setup import Configuration
-
-VARIABLES = (
-    "OTEL_TRACES_EXPORTER",
-    "OTEL_METRICS_EXPORTER",
-    "OTEL_LOGS_EXPORTER",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-)
-"""Environment variables each of which says that something is to be sent, or that it is not."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
     """
     url_template = trace_url_template()
     if endpoint is None:
-        if not any(os.environ.get(name) for name in VARIABLES):
+        if not any(read(name) for name in EXPORT_VARIABLES):
             if protocol is not None:
                 raise ConfigError(
                     "--protocol says how to send; add --endpoint URL, which says where to"

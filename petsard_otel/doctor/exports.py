@@ -9,6 +9,8 @@ from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import LOGS, TRACE_URL, Settings
 from petsard_otel.telemetry.sending.environment import read, setting
 from petsard_otel.telemetry.sending.targets import GRPC, route_of, without_password
+from petsard_otel.telemetry.sending.trace_url import NOWHERE, trace_url_template
+from petsard_otel.telemetry.setup import settings_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,15 +123,12 @@ def _has_logs(*, is_foreign: bool) -> bool:
     """Tell whether log records are sent, as `configure()` would."""
     if is_foreign:
         return read(LOGS) is not None and Settings.from_environment().logs
-    if read(LOGS) is None and read("OTEL_LOGS_EXPORTER") is not None:
-        route = route_of("logs", None, None)
-        return route.target is not None or route.is_printed
-    return Settings.from_environment().logs
+    return settings_asked_for().logs
 
 
 def _trace_url() -> Iterator[Finding]:
     if read(TRACE_URL) is not None:
         text = "`petsard-otel run` ends with the URL of the trace"
-        if (read(TRACE_URL) or "").lower() == "none":
+        if trace_url_template() == NOWHERE:
             text = "`petsard-otel run` tells no URL of the trace"
         yield Finding("export", "trace URL", OK, text, None, (TRACE_URL,))

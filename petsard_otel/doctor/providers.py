@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from petsard_otel.cli.export import VARIABLES
 from petsard_otel.doctor.findings import NOTE, OK, PROBLEM, Finding
 from petsard_otel.doctor.variables import DISABLED, SAMPLER, SAMPLER_ARGUMENT
 from petsard_otel.settings import MAX_ATTRIBUTE_BYTES, Settings
-from petsard_otel.telemetry.sending.environment import read
-from petsard_otel.telemetry.setup import settings_in_force
+from petsard_otel.telemetry.propagation import context_from_environment
+from petsard_otel.telemetry.sending.environment import EXPORT_VARIABLES, read
+from petsard_otel.telemetry.setup import sampler_in_force, settings_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +55,7 @@ class Provider:
         self.foreign: Any = trace.get_tracer_provider()
         if isinstance(self.foreign, trace.ProxyTracerProvider):
             self.foreign = None
-        self.asking = tuple(name for name in VARIABLES if read(name) is not None)
+        self.asking = tuple(name for name in EXPORT_VARIABLES if read(name) is not None)
         """Variables that have something sent, or not sent."""
         unset = Settings()
         self.is_configured = settings_in_force(unset) is not unset
@@ -136,11 +135,7 @@ def _sampling(provider: Provider) -> Finding:
     if provider.is_foreign:
         sampler = getattr(provider.foreign, "sampler", None)
     else:
-        from opentelemetry.sdk.resources import Resource
-
-        from petsard_otel.telemetry.recording import recording_provider
-
-        sampler = recording_provider(None, Resource.get_empty()).sampler
+        sampler = sampler_in_force(None)
     described = "" if sampler is None else str(sampler.get_description())
     share = exported_share(described)
     sources = tuple(name for name in (SAMPLER, SAMPLER_ARGUMENT) if read(name) is not None)
@@ -179,18 +174,18 @@ def exported_share(description: str) -> float | None:
 
 def _parent() -> Iterator[Finding]:
     """Tell which trace the runs become part of, where the environment names one."""
-    traceparent = os.environ.get("TRACEPARENT", "").strip()
-    if not traceparent:
+    if read("TRACEPARENT") is None:
         return
-    found = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}).*", traceparent)
-    if found is None or not (int(found[1], 16) and int(found[2], 16)):
-        text = "TRACEPARENT is no trace context of W3C, and is not looked at"
+    parent = trace.get_current_span(context_from_environment()).get_span_context()
+    trace_id = f"{parent.trace_id:032x}"
+    if not parent.is_valid:
+        text = "TRACEPARENT is no trace context that OTEL_PROPAGATORS reads, and is not looked at"
         yield Finding("provider", "parent", NOTE, text, "`unset TRACEPARENT`", ("TRACEPARENT",))
-    elif int(found[3], 16) & 1:
-        text = f"runs become part of trace {found[1]}"
+    elif parent.trace_flags.sampled:
+        text = f"runs become part of trace {trace_id}"
         yield Finding("provider", "parent", OK, text, None, ("TRACEPARENT",))
     elif (read(SAMPLER) or "parentbased_").lower().startswith("parentbased_"):
-        text = f"runs become part of trace {found[1]}, which is not sampled, so none is exported"
+        text = f"runs become part of trace {trace_id}, which is not sampled, so none is exported"
         yield Finding("provider", "parent", PROBLEM, text, "`unset TRACEPARENT`", ("TRACEPARENT",))
 
 

@@ -25,11 +25,11 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from petsard_otel.attributes import SCOPE_NAME
 from petsard_otel.telemetry.identity import SCHEMA_URL, new_span_id, new_trace_id
 from petsard_otel.telemetry.sending.delivery import Delivery
-from petsard_otel.telemetry.sending.environment import read
 from petsard_otel.telemetry.sending.problems import TIMED_OUT, UNSENT
 from petsard_otel.telemetry.sending.quiet import hush_libraries
 from petsard_otel.telemetry.sending.report import Report
 from petsard_otel.telemetry.sending.senders import as_it_is
+from petsard_otel.telemetry.setup import resource_in_force
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_span() -> ReadableSpan:
         context=SpanContext(
             new_trace_id(), new_span_id(), is_remote=False, trace_flags=TraceFlags(1)
         ),
-        resource=Resource({SERVICE_NAME: read("OTEL_SERVICE_NAME") or "petsard"}),
+        resource=Resource({SERVICE_NAME: resource_in_force(None).attributes[SERVICE_NAME]}),
         instrumentation_scope=InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL),
         start_time=now - 1,
         end_time=now,

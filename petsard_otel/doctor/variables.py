@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from petsard_otel import settings
-from petsard_otel.cli.trace_url import trace_url_template
 from petsard_otel.doctor.findings import NOTE, OK, PROBLEM, Finding
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import Settings
@@ -25,6 +24,7 @@ from petsard_otel.telemetry.sending.environment import (
     read,
 )
 from petsard_otel.telemetry.sending.targets import HTTP, route_of
+from petsard_otel.telemetry.sending.trace_url import trace_url_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

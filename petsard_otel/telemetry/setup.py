@@ -245,8 +245,8 @@ def configure(
         raise ConfigError(f"protocol is grpc or http/protobuf (found {protocol!r})")
     check_resource_attributes()
     check_sdk_variables()
-    sampler = _sampler(sample_ratio)
-    settings = _settings(capture, field_names, logs=logs)
+    sampler = sampler_in_force(sample_ratio)
+    settings = settings_asked_for(capture, field_names, logs=logs)
     routes = {
         signal: route_of(signal, endpoint, protocol)
         for signal in ("traces", "metrics", *(["logs"] if settings.logs else []))
@@ -258,7 +258,7 @@ def configure(
                 signal.upper(),
                 found.left_out,
             )
-    resource = _resource(service_name)
+    resource = resource_in_force(service_name)
     tracer_provider = recording_provider(AlwaysRecordSampler(sampler), resource)
     report = Report()
     meter_provider: metrics_api.MeterProvider = metrics_api.NoOpMeterProvider()
@@ -286,14 +286,22 @@ def configure(
     return configuration
 
 
-def _resource(service_name: str | None) -> Resource:
+def resource_in_force(service_name: str | None) -> Resource:
+    """Return the resource of what `configure()` builds."""
     found = Resource.create({SERVICE_NAME: service_name} if service_name else {})
     if str(found.attributes[SERVICE_NAME]).startswith("unknown_service"):
         found = found.merge(Resource({SERVICE_NAME: "petsard"}))
     return found
 
 
-def _settings(capture: str | None, field_names: str | None, *, logs: bool | None) -> Settings:
+def settings_asked_for(
+    capture: str | None = None, field_names: str | None = None, *, logs: bool | None = None
+) -> Settings:
+    """Return the settings of what `configure()` builds, from its arguments and the variables.
+
+    Raises:
+        ConfigError: One of them has a value that it cannot have.
+    """
     if logs is None and read(LOGS) is None and read("OTEL_LOGS_EXPORTER") is not None:
         route = route_of("logs", None, None)
         logs = route.target is not None or route.is_printed
@@ -305,7 +313,8 @@ def _settings(capture: str | None, field_names: str | None, *, logs: bool | None
         raise ConfigError(str(error)) from None
 
 
-def _sampler(sample_ratio: float | None) -> Sampler:
+def sampler_in_force(sample_ratio: float | None) -> Sampler:
+    """Return the sampler of what `configure()` builds: of a share of the runs, else of the SDK."""
     if sample_ratio is None:
         return recording_provider(None, Resource.get_empty()).sampler
     if not 0 <= sample_ratio <= 1:

@@ -126,13 +126,26 @@ def _target(
     )
 
 
-AT_HINT = "; an @ in a password, a path or a query is written %40"
-
-
 def is_ambiguous(url: str) -> bool:
     """Tell whether an `@` follows the host: is it that of a path, or is the host in a password?"""
     _, slashes, rest = url.partition("//")
     return any("@" in part for part in re.split(r"[/?#]", rest if slashes else url)[1:])
+
+
+def is_web_url(url: str) -> bool:
+    """Tell whether a text is an http or https URL that can be read in one way only."""
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_url and not is_ambiguous(url) and url.isprintable() and " " not in url
+
+
+def found_url(url: str) -> str:
+    """Return how a complaint quotes a URL that cannot be used."""
+    hint = "; an @ in a password, a path or a query is written %40" if is_ambiguous(url) else ""
+    return f"(found {without_password(url)!r}{hint})"
 
 
 def without_password(url: str) -> str:
@@ -167,21 +180,11 @@ def _port(endpoint: str | None) -> int | None:
 
 def _check_endpoint(source: str, endpoint: str, protocol: str) -> None:
     is_url = endpoint.startswith(("http://", "https://"))
-    if is_ambiguous(endpoint):
-        is_usable = False
-    elif is_url:
-        try:
-            parts = urlsplit(endpoint)
-            is_usable = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_usable = False
-    else:
-        # gRPC has other names for receivers, such as host:port; the variables may use them.
-        is_usable = protocol == GRPC and source != "an endpoint" and "@" not in endpoint
-    if not is_usable or not endpoint.isprintable() or " " in endpoint:
-        raise ConfigError(
-            f"{source} is a URL such as http://localhost:4317 "
-            f"(found {without_password(endpoint)!r}{AT_HINT if is_ambiguous(endpoint) else ''})"
-        )
-    if protocol == GRPC and is_url and parts.username is not None:
+    # gRPC has other names for receivers, such as host:port; the variables may use them.
+    is_name = not is_url and protocol == GRPC and source != "an endpoint" and "@" not in endpoint
+    if not is_web_url(endpoint) and not (
+        is_name and endpoint.isprintable() and " " not in endpoint
+    ):
+        raise ConfigError(f"{source} is a URL such as http://localhost:4317 {found_url(endpoint)}")
+    if protocol == GRPC and is_url and urlsplit(endpoint).username is not None:
         raise ConfigError(f"{source} cannot hold a user over gRPC; use OTEL_EXPORTER_OTLP_HEADERS")

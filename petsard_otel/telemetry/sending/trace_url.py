@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import TRACE_URL
+from petsard_otel.telemetry.sending.targets import found_url, is_web_url
 
 PLACE = "{trace_id}"
 """What stands for the trace in a template."""
@@ -42,19 +43,10 @@ def trace_url_template() -> str | None:
         return None
     if template.lower() == NOWHERE:
         return NOWHERE
-    from petsard_otel.telemetry.sending.targets import AT_HINT, is_ambiguous, without_password
-
-    try:
-        parts = urlsplit(template)
-        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_url = False
-    hint = AT_HINT if is_ambiguous(template) else ""
-    if not is_url or hint or PLACE not in template or not template.isprintable() or " " in template:
+    if PLACE not in template or not is_web_url(template):
         raise ConfigError(
             f"{TRACE_URL} is {NOWHERE}, or a URL with {PLACE} in it such as "
-            f"http://localhost:{JAEGER_PORT}/trace/{PLACE} "
-            f"(found {without_password(template)!r}{hint})"
+            f"http://localhost:{JAEGER_PORT}/trace/{PLACE} {found_url(template)}"
         )
     return template
 
