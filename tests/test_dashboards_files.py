@@ -211,9 +211,11 @@ def test_scrape_interval_is_known_to_all() -> None:
     assert flushed == "${env:COLLECTOR_SPAN_METRICS_INTERVAL:-15s}"
 
 
-def test_buckets_of_spans_are_those_of_the_metrics() -> None:
-    """So that a percentile is the same, whichever of the two it is read off."""
-    buckets = layer()["connectors"]["span_metrics"]["histogram"]["explicit"]["buckets"]
+@pytest.mark.parametrize("name", ["prometheus", "monitor"])
+def test_buckets_of_spans_are_those_of_the_metrics(name: str) -> None:
+    """So that a percentile is the same, wherever it is read off."""
+    (connector,) = yaml.safe_load((COLLECTOR / f"{name}.yaml").read_text())["connectors"].values()
+    buckets = connector["histogram"]["explicit"]["buckets"]
     seconds = []
     for bucket in buckets:
         amount, unit = re.fullmatch(r"(\d+)(ms|s|m|h)", bucket).groups()  # type: ignore[union-attr]

@@ -26,7 +26,7 @@ from rich.console import Console
 from petsard_otel import ConfigError
 from petsard_otel.doctor.doctor import examine, guarded
 from petsard_otel.doctor.findings import SECTIONS, Examination, Finding
-from petsard_otel.doctor.pipeline import unmet
+from petsard_otel.doctor.petsard import unmet
 from petsard_otel.doctor.providers import exported_share
 from petsard_otel.doctor.report import ExaminationReport
 from petsard_otel.doctor.versions import Installed, agreement

@@ -68,7 +68,7 @@ def _looked_at(
     endpoint: str | None, protocol: str | None, tell: Callable[[str], None]
 ) -> Iterator[Finding]:
     from petsard_otel.doctor.exports import Exports
-    from petsard_otel.doctor.pipeline import findings_of_petsard
+    from petsard_otel.doctor.petsard import findings_of_petsard
     from petsard_otel.doctor.privacy import findings_of_privacy
     from petsard_otel.doctor.providers import Provider, findings_of_provider
     from petsard_otel.doctor.receivers import findings_of_receivers

@@ -212,7 +212,8 @@ def _limits(provider: Provider) -> Iterator[Finding]:
             sources,
         )
     if not is_cut and limits is not None:
-        text = f"wide enough for spans of ours ({MAX_ATTRIBUTES} attributes of 2,048 bytes)"
+        ours = f"{MAX_ATTRIBUTES} attributes of {MAX_ATTRIBUTE_BYTES:,} bytes"
+        text = f"wide enough for spans of ours ({ours})"
         yield Finding("provider", "limits", OK, text)
 
 
