@@ -512,14 +512,26 @@ def test_a_proxy_whose_password_has_an_at_behind_a_slash(variables: Callable[...
     assert "secret" not in repr(found).lower()
 
 
-def test_grpc_says_nothing_of_a_proxy() -> None:
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "us_er:s3cret@127.0.0.1:9",
+        "//user:s3cret@127.0.0.1:9",
+        "user@corp:s3cret@127.0.0.1:9",
+        "http://us er:s3cret@127.0.0.1:9",
+        "http://user:s3^cret@127.0.0.1:9",
+        "https://user:s3cret@127.0.0.1:9",
+    ],
+)
+@pytest.mark.parametrize("verbosity", ["", "DEBUG"])
+def test_grpc_says_nothing_of_a_proxy(proxy: str, verbosity: str) -> None:
     """Its core would quote a proxy's URL that it cannot read, on stderr, with the password."""
     with http_receiver() as (url, _):
         done = doctor(
-            "--endpoint", url, "--protocol", "grpc", http_proxy="us_er:s3cret@127.0.0.1:9"
+            *("--endpoint", url, "--protocol", "grpc"), http_proxy=proxy, GRPC_VERBOSITY=verbosity
         )
 
-    assert "s3cret" not in done.stdout + done.stderr
+    assert "cret" not in done.stdout + done.stderr
 
 
 @pytest.mark.usefixtures("variables")

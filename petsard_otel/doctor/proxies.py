@@ -7,6 +7,8 @@ from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from petsard_otel.telemetry.sending.senders import GRPC_PROXIES
+
 
 class Proxy(NamedTuple):
     """A proxy that requests go through."""
@@ -35,7 +37,7 @@ def grpc_proxy(host: str) -> Proxy | None:
 
     https://grpc.github.io/grpc/core/md_doc_environment_variables.html
     """
-    by = next((n for n in ("grpc_proxy", "https_proxy", "http_proxy") if os.environ.get(n)), None)
+    by = next((name for name in GRPC_PROXIES if os.environ.get(name)), None)
     if by is None or urlsplit(os.environ[by]).scheme != "http":
         return None
     own = "no_grpc_proxy"

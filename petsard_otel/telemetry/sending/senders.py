@@ -43,6 +43,9 @@ _METHODS = {
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 }
 
+GRPC_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+"""Variables in which gRPC looks for a proxy, the first of them that is set."""
+
 _CHANNEL_OPTIONS = (
     ("grpc.primary_user_agent", _AGENT),
     # A channel that found nobody would look again after up to two minutes.
@@ -94,10 +97,11 @@ class GrpcSender:
             "deflate": grpc.Compression.Deflate,
         }[target.compression]
         address = _address(target.endpoint)
+        options = (*_CHANNEL_OPTIONS, ("grpc.enable_http_proxy", int(_has_proxy_for_grpc())))
         self._channel = (
-            grpc.insecure_channel(address, _CHANNEL_OPTIONS, compression)
+            grpc.insecure_channel(address, options, compression)
             if target.is_insecure
-            else grpc.secure_channel(address, _credentials(target), _CHANNEL_OPTIONS, compression)
+            else grpc.secure_channel(address, _credentials(target), options, compression)
         )
         self._call: grpc.UnaryUnaryMultiCallable[Request, bytes] = self._channel.unary_unary(
             _METHODS[target.signal], _serialized
@@ -186,9 +190,18 @@ def _credentials(target: Target) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(*contents)
 
 
+def _has_proxy_for_grpc() -> bool:
+    """Tell whether the variables name a proxy that gRPC can use.
+
+    Of any other, which it ignores, it would write the URL to stderr, with the password.
+    """
+    found = next(filter(None, map(os.environ.get, GRPC_PROXIES)), "")
+    return found.startswith("http://") and found.isprintable() and " " not in found
+
+
 @contextmanager
 def _little_said() -> Iterator[None]:
-    """Import gRPC such that its core writes nothing to stderr: it would quote a proxy's password.
+    """Import gRPC such that its core writes nothing to stderr, such as each failed handshake.
 
     It reads this variable once, when it is loaded. A process that has loaded it, or that says
     otherwise, has it as it wants.
