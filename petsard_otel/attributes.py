@@ -98,6 +98,9 @@ OUTPUT_STATISTICS = "petsard.output.statistics"
 OUTPUT_STATISTICS_COUNT = "petsard.output.statistics.count"
 """On module spans, with the statistics: how many numeric columns there are; the list may be cut."""
 
+PROCESS_MEMORY = "petsard.process.memory"
+"""On spans of a killed run that never ended: the process's last known resident memory, in bytes."""
+
 STEP_NAME = "petsard.step.name"
 """On step spans: the step, such as `fit`."""
 

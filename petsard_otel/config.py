@@ -64,7 +64,8 @@ class Config:
         sequence: The modules, in the order in which they run.
         yaml: Module to experiment to parameters, splits written out.
         executor: The `Executor:` section, empty where there is none.
-        name: The stem of the file it came from, None for a string or a dict.
+        source: The file it came from, None for a string or a dict.
+        name: The stem of that file.
         hash: Identity of the content, 32 hexadecimal digits.
     """
 
@@ -86,6 +87,8 @@ class Config:
         self._document = document = read_document(config)
         self.hash = content_hash(document.content)
         content = _checked_mapping(document, (*MODULES, *own_modules))
+        # Absolute, since a script may go to another folder before it runs.
+        self.source = None if document.source is None else str(Path(document.source).absolute())
         self.name: str | None = None if document.source is None else Path(document.source).stem
         self.executor: dict[str, Any] = _checked_executor(document, content)
         self.yaml: dict[str, dict[str, dict[str, Any]]] = {

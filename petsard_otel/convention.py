@@ -7,6 +7,7 @@ the first of its objects comes along.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from petsard_otel.adapter import describes_schema
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from petsard_otel.adapter import Adapter
     from petsard_otel.state import PipelineState
+
+
+DESCRIBED = ("Loader", "Splitter", "Preprocessor")
+"""The modules whose schemas PETsARD hands on to later ones; no other's must be handed on."""
 
 
 class Output(NamedTuple):
@@ -91,13 +96,14 @@ class BuiltinConvention:
 
     def keep_schema(self, state: PipelineState, module: str, adapter: Adapter) -> None:
         """Keep what the adapter says; a module that says nothing has no schema."""
+        schema = None
         if describes_schema(adapter):
-            try:
-                state.metadata[module] = adapter.get_metadata()
-            except NotImplementedError:
-                state.metadata.pop(module, None)
-        else:
+            with suppress(NotImplementedError):
+                schema = adapter.get_metadata()
+        if schema is None:
             state.metadata.pop(module, None)
+        else:
+            state.metadata[module] = schema
         if module == "Preprocessor":
             state.preprocessor_input_schema = state.get_received_schema(module)
 

@@ -69,3 +69,15 @@ class DataError(PetsardOtelError):
 
 class DecodeError(PetsardOtelError):
     """A span is not one of ours, or was damaged on its way, and cannot become a record."""
+
+
+class HistoryError(PetsardOtelError):
+    """A history of runs is not there, cannot be used, or does not hold what was asked for."""
+
+
+class SourceError(PetsardOtelError):
+    """What a run is to be read from cannot be read, or holds no run, or not the one asked for."""
+
+
+class ExportError(PetsardOtelError):
+    """An export cannot be written where it should go; what was there is as it was."""

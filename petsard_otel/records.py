@@ -218,8 +218,70 @@ CANCELLING_TYPES = frozenset(
 """Exceptions, by `error.type`, that mean that somebody stopped the work, not that it failed."""
 
 
+KILLED = "killed"
+"""The `error.type` of a span that never ended: its process was gone."""
+
+
 def outcome(error_type: str | None) -> str:
     """Return the status that an `error.type` stands for: success, error or cancelled."""
     if error_type is None:
         return "success"
     return "cancelled" if error_type in CANCELLING_TYPES else "error"
+
+
+class RunSummary(NamedTuple):
+    """What there is to say of one whole run, whether it ended or not.
+
+    `state` is "completed", "failed", "cancelled", "killed" (its process is gone), "running", or
+    "ended": nobody said how, as of a Status without an Executor. `ended_ns` of a killed run is
+    when it was last seen alive, of a running one None. `changes` counts schema changes.
+    """
+
+    run_id: str
+    trace_id: str | None
+    name: str | None
+    config_hash: str | None
+    engine: str | None
+    state: str
+    error_type: str | None
+    started_ns: int
+    ended_ns: int | None
+    executions: int
+    failed_modules: tuple[str, ...]
+    changes: int
+
+    @property
+    def start_time(self) -> datetime:
+        """When it began, in UTC, cut to microseconds."""
+        return utc_datetime(self.started_ns)
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """How long it took, None while it is running."""
+        return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9
+
+
+class OpenExecution(NamedTuple):
+    """A module execution that had begun and not ended when its run was last seen alive.
+
+    `memory_bytes` is the resident memory of its process at that time, None where unknown.
+    """
+
+    module_name: str
+    experiment_name: str
+    experiment_path: str
+    start_time_ns: int
+    last_seen_ns: int
+    memory_bytes: int | None
+    trace_id: str
+    span_id: str
+
+    @property
+    def start_time(self) -> datetime:
+        """When it began, in UTC, cut to microseconds."""
+        return utc_datetime(self.start_time_ns)
+
+    @property
+    def last_seen(self) -> datetime:
+        """When its process was last seen alive, in UTC, cut to microseconds."""
+        return utc_datetime(self.last_seen_ns)

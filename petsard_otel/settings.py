@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,13 @@ TRACE_URL = "PETSARD_OTEL_TRACE_URL"
 """Where the command line says that a trace can be seen: a URL with `{trace_id}` in it, or `none`.
 Without it a Jaeger on this machine is looked for."""
 
+HistoryChoice: TypeAlias = bool | str
+"""Whether runs are kept on disk; or where."""
+
+HISTORY = "PETSARD_OTEL_HISTORY"
+"""Whether runs are kept on disk: `false`, `true` (beside the configuration), or a path. The default
+is `true` for the command line and `false` in Python."""
+
 _CHOICES = {
     CAPTURE: ("structure", "statistics"),
     FIELD_NAMES: ("plain", "hashed"),
@@ -51,6 +58,7 @@ class Settings:
     exception_messages: bool = False
     logs: bool = False
     log_messages: bool = False
+    history: HistoryChoice | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -70,6 +78,7 @@ class Settings:
             exception_messages=_choice(found, CAPTURE_EXCEPTION_MESSAGES) == "true",
             logs=_choice(found, LOGS) == "true",
             log_messages=_choice(found, CAPTURE_LOG_MESSAGES) == "true",
+            history=_history(found.get(HISTORY, "").strip()),
         )
 
     def given(
@@ -78,6 +87,7 @@ class Settings:
         capture: str | None = None,
         field_names: str | None = None,
         logs: bool | None = None,
+        history: HistoryChoice | None = None,
     ) -> Settings:
         """Return the same, but for what is given.
 
@@ -93,7 +103,19 @@ class Settings:
                 else _checked("field_names", FIELD_NAMES, field_names)
             ),
             logs=self.logs if logs is None else logs,
+            history=self.history if history is None else history,
         )
+
+
+def _history(given: str) -> HistoryChoice | None:
+    """Read where runs are kept; None where nothing is said."""
+    if given.lower() in {"0", "1", "yes", "no", "on", "off"}:
+        raise ValueError(
+            f"{HISTORY} is true, false or a path (found {given!r}; "
+            f"a file of that name is './{given}')"
+        )
+    named: dict[str, HistoryChoice | None] = {"": None, "true": True, "false": False}
+    return named.get(given.lower(), given)
 
 
 def _choice(environ: Mapping[str, str], name: str) -> str:

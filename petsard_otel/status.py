@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from petsard_otel.convention import Output, convention_of
 from petsard_otel.exceptions import ConfigError, PetsardOtelError
 from petsard_otel.passing import passing
+from petsard_otel.records import KILLED
 from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
 from petsard_otel.state import PipelineState
 from petsard_otel.store import StatusStore
@@ -21,6 +22,7 @@ from petsard_otel.telemetry.recorder import Observed, Recorder
 from petsard_otel.telemetry.spans import add_context
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Generator, Mapping
 
     import pandas as pd
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 
     from petsard_otel.adapter import Adapter, PredictsSchema
     from petsard_otel.convention import Convention
-    from petsard_otel.records import ChangeRecord, ExecutionSnapshot, TimingRecord
+    from petsard_otel.records import (
+        ChangeRecord,
+        ExecutionSnapshot,
+        OpenExecution,
+        TimingRecord,
+    )
     from petsard_otel.settings import Settings
     from petsard_otel.store import AnySchema
     from petsard_otel.telemetry.open_span import OpenSpan
@@ -94,7 +101,13 @@ class Status(PipelineState):
         self._is_running = False
         self._executing: OpenSpan | None = None
         self._store = StatusStore(max_snapshots, max_changes, max_timings)
-        self._recorder = Recorder(self._store, tracer_provider, meter_provider, self._settings())
+        self._recorder = Recorder(
+            self._store,
+            tracer_provider,
+            meter_provider,
+            self._settings(),
+            getattr(config, "source", None),
+        )
         self._predicted: dict[str, Any] = {}
         self._open_timings: dict[tuple[str, str, str], OpenSpan] = {}
         self._max_open_timings = max(max_timings, 1)
@@ -106,6 +119,76 @@ class Status(PipelineState):
     def _settings(self) -> Settings | None:
         """Return what to record by; None: what the PETSARD_OTEL_* variables say."""
         return None
+
+    # Out of what was recorded.
+
+    @classmethod
+    def load(
+        cls,
+        run_id: str,
+        history: str | os.PathLike[str] | None = None,
+        *,
+        max_snapshots: int = 1000,
+        max_changes: int = 5000,
+        max_timings: int = 10000,
+    ) -> Status:
+        """Return the Status of a run that is kept on disk, of one that was killed as well.
+
+        It answers what was observed as the live one did, ids included; results are not kept.
+
+        Args:
+            run_id: An id, the beginning of one, `last`, or `last~1` for the one before.
+            history: The database, a folder that has one, or the configuration's file; else what
+                PETSARD_OTEL_HISTORY names, else the one that is found here.
+            max_snapshots: As for a new Status.
+            max_changes: The same.
+            max_timings: The same.
+
+        Raises:
+            HistoryError: There is no such history, or no such run in it.
+        """
+        from petsard_otel.history.reading import open_history
+        from petsard_otel.rebuilding import rebuilt
+
+        with open_history(history) as found:
+            run = found.find(run_id)
+            limits = (max_snapshots, max_changes, max_timings)
+            spans = found.spans(run)
+            return rebuilt(spans, run.run_id, limits, f"the run {run.run_id}", found.pass_over)
+
+    @classmethod
+    def from_otlp(
+        cls,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        run_id: str | None = None,
+        max_snapshots: int = 1000,
+        max_changes: int = 5000,
+        max_timings: int = 10000,
+    ) -> Status:
+        """Return the Status of a run whose spans went elsewhere.
+
+        It answers what was observed as the live one did, ids included; results are in no trace.
+        What is damaged is passed over, with one warning in the log.
+
+        Args:
+            source: A file of OTLP, in JSON lines as the Collector's `file` exporter writes them or
+                in protobuf, either may be compressed by gzip; what such a file holds; or the URL
+                of a trace in a Jaeger, `http://localhost:16686/trace/<id>`.
+            run_id: The run; needed where there are several.
+            max_snapshots: As for a new Status.
+            max_changes: The same.
+            max_timings: The same.
+
+        Raises:
+            SourceError: It cannot be read, holds no run, or several of which none was named.
+            DecodeError: Spans of the run are damaged, or contradict each other.
+        """
+        from petsard_otel.rebuilding import rebuilt
+        from petsard_otel.telemetry.otlp.sources import read_source, shown
+
+        limits = (max_snapshots, max_changes, max_timings)
+        return rebuilt(read_source(source), run_id, limits, shown(source))
 
     # What is recorded.
 
@@ -122,7 +205,7 @@ class Status(PipelineState):
     @passing
     def executing(self, module: str, experiment: str, operator_type: str) -> Generator[None]:
         """Hold a module execution's span open until `put`, or until the block fails."""
-        span = self._start(module, experiment)
+        span = self._start(module, experiment, operator_type)
         if span is None:
             yield
             return
@@ -230,9 +313,13 @@ class Status(PipelineState):
             return span
         return self._start(module, experiment)
 
-    def _start(self, module: str, experiment: str) -> OpenSpan | None:
+    def _start(
+        self, module: str, experiment: str, operator_type: str | None = None
+    ) -> OpenSpan | None:
         upstream, path = self._place(module, experiment)
-        return self._recorder.start_module(module, experiment, path, upstream)
+        return self._recorder.start_module(
+            module, experiment, path, upstream, self.position_of(module), operator_type
+        )
 
     def _place(self, module: str, experiment: str) -> tuple[str | None, str]:
         """Return the module whose output an execution uses, and its experiment path."""
@@ -443,11 +530,18 @@ class Status(PipelineState):
             "failed_modules": self._store.failed_modules,
             "evicted": self._store.evicted(),
             "telemetry_errors": self._recorder.guard.errors,
+            "open_modules": self._open_modules(),
         }
 
+    def _open_modules(self) -> tuple[OpenExecution, ...]:
+        """Return the execution that is under way."""
+        span = self._executing
+        return () if span is None or not span.is_open else (span.open_execution(),)
+
     def _state(self) -> str:
-        if self._store.run is not None:
-            return _STATES[self._store.run.result]
+        run = self._store.run
+        if run is not None:
+            return KILLED if run.error_type == KILLED else _STATES[run.result]
         if self._is_running or self._store.last_snapshot is not None:
             return "running"
         return "pending"

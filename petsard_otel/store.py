@@ -328,6 +328,11 @@ class StatusStore:
                 "diffs": len(self._distinct_diffs),
             }
 
+    @property
+    def change_count(self) -> int:
+        """How many schema changes were ever recorded."""
+        return self._changes.total
+
     def evicted(self) -> dict[str, int]:
         """Return how much fell out at the limits."""
         with self._lock:

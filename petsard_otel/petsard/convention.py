@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from petsard_otel.convention import Output, is_petsard, readable_schema
+from petsard_otel.convention import DESCRIBED, Output, is_petsard, readable_schema
 from petsard_otel.petsard.patches import provider_of
 from petsard_otel.petsard.schema import to_petsard
 from petsard_otel.schema import Schema, label_name
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from petsard_otel.adapter import Adapter
     from petsard_otel.exceptions import ConfigError, UnexecutedError
     from petsard_otel.state import PipelineState
-
-DESCRIBED = ("Loader", "Splitter", "Preprocessor")
-"""The modules whose schemas PETsARD hands on to later ones; no other's must be handed on."""
 
 _TABLES = {
     "Loader": "data",

@@ -24,6 +24,7 @@ class Description(NamedTuple):
     """What a run's span says of PETsARD's configuration."""
 
     name: str | None
+    source: str | None
     hash: str
     sequence: list[str]
     executor: Mapping[str, Any]
@@ -44,6 +45,7 @@ class Description(NamedTuple):
         section = content.get(EXECUTOR) if isinstance(content, dict) else None
         return cls(
             None if path is None else path.stem,
+            None if path is None else str(path.absolute()),
             content_hash(content),
             list(config.sequence),
             section if isinstance(section, dict) else {},
@@ -65,7 +67,7 @@ class InstrumentedStatus(PetsardStatus):
 
     def __init__(self, config: Any, *limits: int, **given: Any) -> None:
         super().__init__(config, *limits, **{**self.providers, **given})
-        self.description = Description(None, "", self.sequence, {}, 0)
+        self.description = Description(None, None, "", self.sequence, {}, 0)
         self._plan: dict[int, tuple[str, str]] = {}
         self._module: Passing[None] | None = None
         self._subject: tuple[str, str] | None = None

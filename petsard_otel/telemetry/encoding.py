@@ -5,6 +5,7 @@ Imports neither the OpenTelemetry API nor its SDK: a span is anything that can b
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from types import NoneType
@@ -146,6 +147,18 @@ def encode_diff(diff: SchemaDiff) -> Attributes:
             found[name] = tuple(within_budget(shown))
             found[count] = len(entries)
     return found
+
+
+def texts_of(value: object) -> tuple[str, ...] | None:
+    """Return a list of texts, also one that became a JSON text, as some stores keep lists."""
+    if type(value) is str and value.startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(value, list | tuple) or not all(type(part) is str for part in value):
+        return None
+    return tuple(value)
 
 
 def checked_context(context: Mapping[str, Any] | None) -> dict[str, Scalar]:
@@ -386,16 +399,17 @@ class _Reader:
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self.attributes.get(name)
-        if not isinstance(value, list | tuple) or not all(type(part) is str for part in value):
+        found = texts_of(value)
+        if found is None:
             raise _wrong(name, "a list of texts", value)
-        return tuple(value)
+        return found
 
     def prefixed(self, prefix: str) -> ContextItems:
         found = []
         for name, value in self.attributes.items():
             if type(name) is str and name.startswith(prefix):
                 if not isinstance(value, bool | int | float | str):
-                    raise _wrong(name, "a number, a truth value or text", value)
+                    raise _wrong(f"{prefix}*", "a number, a truth value or text", value)
                 found.append((name[len(prefix) :], value))
         return tuple(found)
 

@@ -18,6 +18,7 @@ from opentelemetry.trace import (
 )
 
 from petsard_otel import attributes as key
+from petsard_otel.records import OpenExecution
 from petsard_otel.settings import MAX_NAME_BYTES
 from petsard_otel.telemetry.budget import bounded
 from petsard_otel.telemetry.identity import new_span_id, new_trace_id, process_id
@@ -47,6 +48,16 @@ class SpanSink(Protocol):
         """See to it that an ended span has become a record, whatever its provider did."""
 
 
+class SpanJournal(Protocol):
+    """Where spans are kept beyond the process, as they may leave."""
+
+    def started(self, span: OpenSpan) -> None:
+        """Keep a span that has just begun."""
+
+    def ended(self, span: OpenSpan) -> None:
+        """Keep what it has become."""
+
+
 class OpenSpan:
     """A span of ours between its start and its end.
 
@@ -54,6 +65,11 @@ class OpenSpan:
     records nothing, cuts attributes or fails, and where an attribute may not leave. Times: the
     start of the outermost span is wall-clock time, all others are that plus what a monotonic
     clock measured. Not thread-safe; one thread at a time.
+
+    Attributes:
+        attributes: What the record is made of.
+        shown: The same as it may leave.
+        kept: What the journal knows of it; None where it is not kept.
     """
 
     __slots__ = (
@@ -66,9 +82,11 @@ class OpenSpan:
         "end_time_ns",
         "identity",
         "is_error",
+        "kept",
         "kind",
         "links",
         "name",
+        "shown",
         "span",
         "start_time_ns",
         "subject",
@@ -86,6 +104,7 @@ class OpenSpan:
         within: Context | None = None,
         at_ns: int | None = None,
         ago_ns: int = 0,
+        shown: Attributes | None = None,
     ) -> None:
         """Start the span now or a while ago, or let it end at `at_ns` and begin just before.
 
@@ -96,6 +115,8 @@ class OpenSpan:
         self.kind = kind
         self.links = links
         self.attributes = attributes
+        self.shown: Attributes = {}
+        self.kept: Any = None
         self.subject: tuple[str, str] | None = None
         self.is_error = False
         self.end_time_ns = at_ns or 0
@@ -115,11 +136,12 @@ class OpenSpan:
         self._given = INVALID_SPAN_CONTEXT
         is_own = False
         with trace.guard:
+            self.shown = trace.privacy.admit(attributes if shown is None else shown)
             span = trace.tracer.start_span(
                 name,
                 self._scope,
                 kind,
-                trace.privacy.admit(attributes),
+                self.shown,
                 links,
                 self.start_time_ns,
                 record_exception=False,
@@ -129,6 +151,9 @@ class OpenSpan:
             is_own = span.is_recording() or given.span_id != self._around.span_id
             self.span, self._given = span, given
         self.identity = self._given if self._given.is_valid and is_own else self._new_identity()
+        if trace.journal is not None:
+            with trace.guard:
+                trace.journal.started(self)
 
     def _new_identity(self) -> SpanContext:
         """Make the identity that the provider did not give."""
@@ -206,18 +231,25 @@ class OpenSpan:
         with trace.guard:
             try:
                 trace.sink.expect(self)
-                if is_ours and span.is_recording():
+                is_recording = is_ours and span.is_recording()
+                if is_recording or trace.journal is not None:
                     added = (attributes if shown is None else shown).copy()
                     for name in started:
                         added.pop(name, None)
-                    span.set_attributes(trace.privacy.admit(added))
-                    if self.is_error:
-                        span.set_status(StatusCode.ERROR)
+                    added = trace.privacy.admit(added)
+                    self.shown = {**self.shown, **added}
+                    if is_recording:
+                        span.set_attributes(added)
+                if is_recording and self.is_error:
+                    span.set_status(StatusCode.ERROR)
             finally:
                 if is_ours:
                     span.end(self.end_time_ns)
         with trace.guard:
             trace.sink.settle(self)
+        if is_ours and trace.journal is not None:
+            with trace.guard:
+                trace.journal.ended(self)
 
     def fail(self, error: BaseException) -> None:
         """End the span as one that an exception ended."""
@@ -226,6 +258,19 @@ class OpenSpan:
         with self.trace.guard:
             found.update(self.trace.privacy.message(error))
         self.end(found, kind)
+
+    def open_execution(self) -> OpenExecution:
+        """Return the module execution that this is the span of, as it is now."""
+        return OpenExecution(
+            module_name=str(self.attributes[key.MODULE_NAME]),
+            experiment_name=str(self.attributes[key.EXPERIMENT_NAME]),
+            experiment_path=str(self.attributes[key.EXPERIMENT_PATH]),
+            start_time_ns=self.start_time_ns,
+            last_seen_ns=self.start_time_ns + self.age_ns,
+            memory_bytes=None,
+            trace_id=f"{self.identity.trace_id:032x}",
+            span_id=f"{self.identity.span_id:016x}",
+        )
 
     @property
     def is_current(self) -> bool:
@@ -236,6 +281,11 @@ class OpenSpan:
     def is_of_this_process(self) -> bool:
         """Whether it was begun here: a forked child ends no span of its parent's."""
         return self._process == process_id()
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether its provider means to export it."""
+        return self._given.trace_flags.sampled
 
     @property
     def is_open(self) -> bool:

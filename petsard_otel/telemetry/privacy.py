@@ -87,6 +87,7 @@ ALLOWED: Mapping[str, Rule] = {
     key.OUTPUT_COLUMNS: _COUNT,
     key.OUTPUT_STATISTICS: Rule(PrivacyClass.STATISTICS, frozenset({tuple})),
     key.OUTPUT_STATISTICS_COUNT: _COUNT,
+    key.PROCESS_MEMORY: _COUNT,
     key.STEP_NAME: _TEXT,
     key.STEP_SOURCE: _TEXT,
     key.SCHEMA_HASH: _TEXT,

@@ -28,7 +28,11 @@ from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.log_export import exported_logs
 from petsard_otel.telemetry.open_span import OpenSpan, error_type
 from petsard_otel.telemetry.privacy import Privacy, settings_of_environment
-from petsard_otel.telemetry.setup import instruments, logger_provider_in_force
+from petsard_otel.telemetry.setup import (
+    instruments,
+    journal_of,
+    logger_provider_in_force,
+)
 from petsard_otel.telemetry.spans import RunTrace, current_span, experiment_label
 from petsard_otel.telemetry.statistics import statistics_of
 
@@ -54,6 +58,10 @@ class RunDescription(Protocol):
     @property
     def name(self) -> str | None:
         """The stem of the file it came from."""
+
+    @property
+    def source(self) -> str | None:
+        """That file, where there is one."""
 
     @property
     def hash(self) -> str:
@@ -93,8 +101,16 @@ class Recorder:
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
         settings: Settings | None = None,
+        source: str | None = None,
     ) -> None:
         """Begin a run; what its providers are is looked up for its first span.
+
+        Args:
+            store: Where its records go.
+            tracer_provider: What to record with; None: the one in force.
+            meter_provider: The same for metrics.
+            settings: What may leave; None: what the PETSARD_OTEL_* variables say.
+            source: The configuration's file: a history lies beside it.
 
         Raises:
             ConfigError: A PETSARD_OTEL_* variable has a value that it cannot have.
@@ -105,6 +121,7 @@ class Recorder:
         self._settings = settings or settings_of_environment()
         self._store = store
         self._providers = (tracer_provider, meter_provider)
+        self._source = source
         self._trace: RunTrace | None = None
         self._snapshot_prefix = f"snapshot_{self.run_id[:8]}_"
         self._snapshot_count = 0
@@ -117,6 +134,9 @@ class Recorder:
         """What the run's spans share; the provider in force is looked up for the first of them."""
         if self._trace is None:
             found = instruments(*self._providers, self.guard, self._settings)
+            journal = None
+            with self.guard:
+                journal = journal_of(found, self._store, self._source)
             self._trace = RunTrace(
                 self.run_id,
                 found.tracer,
@@ -125,6 +145,7 @@ class Recorder:
                 found.metrics,
                 Privacy(found.settings),
                 self.guard,
+                journal,
             )
         return self._trace
 
@@ -132,12 +153,13 @@ class Recorder:
     def run(self, config: RunDescription, engine: str) -> Generator[None]:
         """Hold the run's span open around the module executions."""
         self.engine = engine
+        self._source = config.source or self._source
         span = None
         is_counted = False
         failure: BaseException | None = None
         try:
             with self.guard:
-                span = self.trace.start_run().enter()
+                span = self.trace.start_run(*self._description(config)).enter()
             with self.guard:
                 self.trace.metrics.run_started(engine)
                 is_counted = True
@@ -175,24 +197,38 @@ class Recorder:
         else:
             self.trace.metrics.run_ended(self.engine, span.duration_seconds, kind, span.context)
 
+    def _description(self, config: RunDescription) -> tuple[Attributes, Attributes]:
+        """Return what a run's span says from its beginning; and as it may leave."""
+        with self.guard:
+            record = self._run_record(config, None)
+            found = encode(record)
+            del found[key.RUN_RESULT]
+            return found, {
+                **found,
+                key.CONFIG_HASH: self.trace.privacy.config_hash(config.hash),
+            }
+        return {}, {}
+
+    def _run_record(self, config: RunDescription, kind: str | None) -> RunExecution:
+        return RunExecution(
+            facts=NO_FACTS,
+            run_id=self.run_id,
+            name=None if config.name is None else bounded(config.name, MAX_NAME_BYTES),
+            result=outcome(kind),
+            config_hash=config.hash,
+            sequence=tuple(config.sequence),
+            engine=self.engine,
+            experiment_count=config.experiment_count,
+            error_type=kind,
+        )
+
     def _end_run(
         self, span: OpenSpan, config: RunDescription, failure: BaseException | None
     ) -> None:
         kind = None if failure is None else error_type(failure)
         found: Attributes = {}
         with self.guard:
-            record = RunExecution(
-                facts=NO_FACTS,
-                run_id=self.run_id,
-                name=None if config.name is None else bounded(config.name, MAX_NAME_BYTES),
-                result=outcome(kind),
-                config_hash=config.hash,
-                sequence=tuple(config.sequence),
-                engine=self.engine,
-                experiment_count=config.experiment_count,
-                error_type=kind,
-            )
-            found = encode(record)
+            found = encode(self._run_record(config, kind))
         shown: Attributes = {}
         with self.guard:
             privacy = self.trace.privacy
@@ -201,13 +237,19 @@ class Recorder:
         span.end(found, kind, shown)
 
     def start_module(
-        self, module: str, experiment: str, path: str, upstream: str | None
+        self,
+        module: str,
+        experiment: str,
+        path: str,
+        upstream: str | None,
+        position: int,
+        operator_type: str | None,
     ) -> OpenSpan | None:
         """Open the span of a module execution that uses the output of `upstream`."""
         with self.guard:
             source = None if upstream is None else self._identities.get(upstream)
             links = () if source is None else (Link(source),)
-            return self.trace.start_module(module, experiment, path, links)
+            return self.trace.start_module(module, experiment, path, links, position, operator_type)
         return None
 
     def open_module(self, module: str, experiment: str) -> OpenSpan | None:
@@ -314,7 +356,9 @@ class Recorder:
         kind: str | None,
     ) -> ModuleExecution:
         rows, columns = (None, None) if table is None else table.shape
+        # What the span said as it began stays on it.
         started = span.attributes
+        operator_type = started.get(key.OPERATOR_TYPE, observed.operator_type)
         return ModuleExecution(
             facts=NO_FACTS,
             run_id=self.run_id,
@@ -322,7 +366,7 @@ class Recorder:
             experiment_name=str(started[key.EXPERIMENT_NAME]),
             experiment_path=str(started[key.EXPERIMENT_PATH]),
             position=observed.position,
-            operator_type=bounded(observed.operator_type, MAX_NAME_BYTES),
+            operator_type=bounded(str(operator_type), MAX_NAME_BYTES),
             snapshot_id=f"{self._snapshot_prefix}{self._snapshot_count:06d}",
             input=self._refer("input", before),
             output=self._refer("output", after),

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from petsard_otel import attributes as key
 from petsard_otel.exceptions import DecodeError
-from petsard_otel.records import ModuleExecution, RunExecution, SchemaPart, StepExecution
+from petsard_otel.records import (
+    KILLED,
+    ModuleExecution,
+    OpenExecution,
+    RunExecution,
+    SchemaPart,
+    StepExecution,
+)
 from petsard_otel.schema import Schema
 from petsard_otel.telemetry.encoding import decode, decode_structure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from petsard_otel.store import StatusStore
     from petsard_otel.telemetry.encoding import EndedSpan, Record
@@ -22,7 +29,12 @@ MAX_STEP_DEPTH = 64
 """How many steps around a step are looked through for its module: damage may make a circle."""
 
 
-def replay(spans: Iterable[EndedSpan], store: StatusStore, run_id: str | None = None) -> None:
+def replay(
+    spans: Iterable[EndedSpan],
+    store: StatusStore,
+    run_id: str | None = None,
+    pass_over: Callable[[], None] | None = None,
+) -> None:
     """Add the spans of one run to an empty store, which then answers as the live one did.
 
     A trace out of a back end holds the spans of others too. They are passed over, whatever their
@@ -38,15 +50,21 @@ def replay(spans: Iterable[EndedSpan], store: StatusStore, run_id: str | None = 
         spans: All spans of the run, in any order, others among them.
         store: Where they go.
         run_id: Take this run alone; needed where the spans are of several.
+        pass_over: Is told of a span that was damaged or contradicts another, which is left out.
 
     Raises:
-        DecodeError: A span of ours was damaged, or contradicts another; names span and attribute.
-            Or the spans are of several runs, and none was named.
+        DecodeError: Nothing is passed over, and a span of ours was damaged, or contradicts another;
+            names span and attribute. Or the spans are of several runs, and none was named.
     """
     trace = _Trace(run_id)
     for span in spans:
-        if _is_ours(span):
-            trace.read(span)
+        if is_ours(span):
+            try:
+                trace.read(span)
+            except DecodeError:
+                if pass_over is None:
+                    raise
+                pass_over()
     if run_id is not None and not trace.records:
         raise DecodeError(f"there is no span of the run {run_id!r}")
     # The store's references to structures are weak; these are held until all records are in.
@@ -58,7 +76,47 @@ def replay(spans: Iterable[EndedSpan], store: StatusStore, run_id: str | None = 
             store.add(record)
 
 
-def _is_ours(span: EndedSpan) -> bool:
+def open_executions(
+    spans: Iterable[EndedSpan], seen_ns: int = 0, memory_bytes: int | None = None
+) -> tuple[OpenExecution, ...]:
+    """Return the module executions that never ended, whether they have been closed or not.
+
+    Args:
+        spans: The spans of one run.
+        seen_ns: When its process was last seen alive: for those that have not been closed.
+        memory_bytes: The memory that it had then.
+    """
+    modules: dict[tuple[int, int], EndedSpan] = {}
+    for span in spans:
+        if key.MODULE_POSITION in (span.attributes or ()):
+            identity = (span.context.trace_id, span.context.span_id)
+            # One that comes twice counts once, and as ended where one of the two has.
+            if modules.setdefault(identity, span).end_time is None:
+                modules[identity] = span
+    opened = []
+    for span in modules.values():
+        found: Mapping[str, Any] = span.attributes or {}
+        if span.end_time is not None and found.get(key.ERROR_TYPE) != KILLED:
+            continue
+        memory = found.get(key.PROCESS_MEMORY, memory_bytes)
+        start_ns = span.start_time or 0
+        opened.append(
+            OpenExecution(
+                module_name=str(found.get(key.MODULE_NAME)),
+                experiment_name=str(found.get(key.EXPERIMENT_NAME)),
+                experiment_path=str(found.get(key.EXPERIMENT_PATH)),
+                start_time_ns=start_ns,
+                last_seen_ns=span.end_time or max(seen_ns, start_ns),
+                memory_bytes=memory if type(memory) is int else None,
+                trace_id=f"{span.context.trace_id:032x}",
+                span_id=f"{span.context.span_id:016x}",
+            )
+        )
+    return tuple(opened)
+
+
+def is_ours(span: EndedSpan) -> bool:
+    """Tell whether a span is ours: by the name of its scope, else by its run id."""
     scope = span.instrumentation_scope
     if scope is not None:
         return bool(scope.name == key.SCOPE_NAME)
@@ -94,9 +152,9 @@ class _Trace:
             )
         if record.facts.end_time_ns < record.facts.start_time_ns:
             raise DecodeError("it ends before it begins")
-        known = self.records.setdefault((record.facts.trace_id, record.facts.span_id), record)
+        identity = record.facts.trace_id, record.facts.span_id
         # By their text, in which a NaN is equal to another.
-        if known is not record and repr(known) != repr(record):
+        if identity in self.records and repr(self.records[identity]) != repr(record):
             raise DecodeError("another span has the same id")
         if isinstance(record, ModuleExecution):
             self._claim(key.SNAPSHOT_ID, record.snapshot_id, record)
@@ -107,6 +165,7 @@ class _Trace:
             self._claim(key.RUN_RESULT, record.run_id, record)
         elif isinstance(record, SchemaPart):
             self._add_part(record)
+        self.records.setdefault(identity, record)
 
     def _claim(self, name: str, value: str, record: Record) -> None:
         """Note what one record alone can have."""
@@ -138,8 +197,8 @@ class _Trace:
             return
         try:
             schema = Schema.from_json("", text)
-        except ValueError as error:
-            raise DecodeError(f"span attribute {name!r}: {error}") from None
+        except ValueError:
+            raise DecodeError(f"span attribute {name!r}: it holds no schema of ours") from None
         if schema.hash != hash:
             raise DecodeError(f"span attribute {name!r}: it does not have the hash that is with it")
         self.structures[hash] = schema
@@ -189,6 +248,6 @@ def _run_id(span: EndedSpan) -> str | None:
 
 
 def _shown(span: EndedSpan) -> str:
-    """Name a span for an error."""
+    """Name a span for an error, by nothing of what it says."""
     span_id = None if span.context is None else span.context.span_id
-    return f"span {span.name!r}" + (f" ({span_id:016x})" if isinstance(span_id, int) else "")
+    return f"span {span_id:016x}" if isinstance(span_id, int) else "a span without an id"

@@ -32,6 +32,7 @@ from opentelemetry.sdk.trace.sampling import (
 from petsard_otel.attributes import SCOPE_NAME
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import LOGS, SHUTDOWN_SECONDS, Settings
+from petsard_otel.telemetry.guard import Guard
 from petsard_otel.telemetry.identity import SCHEMA_URL
 from petsard_otel.telemetry.metrics import Metrics, metrics_of
 from petsard_otel.telemetry.mirror import StatusSpanProcessor, mirror_of
@@ -47,15 +48,18 @@ from petsard_otel.telemetry.sending.targets import GRPC, HTTP, route_of
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from opentelemetry._logs import LoggerProvider as AnyLoggerProvider
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.trace import Tracer
 
-    from petsard_otel.telemetry.guard import Guard
+    from petsard_otel.history.run_journal import RunJournal
+    from petsard_otel.settings import HistoryChoice
+    from petsard_otel.store import StatusStore
     from petsard_otel.telemetry.sending.delivery import Delivery
+    from petsard_otel.telemetry.sending.exporters import Arrears
 
 COST_SECONDS = 1.5
 """What sending may cost a process that nobody answers, from the imports to the last word."""
@@ -64,16 +68,18 @@ _logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _private: TracerProvider | None = None
 _configured: Configuration | None = None
+_kept: HistoryChoice | None = None
 
 
 @dataclass(frozen=True)
 class Instruments:
-    """What a run records with."""
+    """What a run records with. `provider` is None where the one that there is failed."""
 
     tracer: Tracer
     mirror: StatusSpanProcessor
     metrics: Metrics
     settings: Settings
+    provider: trace_api.TracerProvider | None
 
 
 def instruments(
@@ -90,6 +96,7 @@ def instruments(
     tracer: Tracer = trace_api.NoOpTracer()
     mirror = StatusSpanProcessor()
     metrics = None
+    provider: trace_api.TracerProvider | None = None
     with guard:
         provider = _provider_in_force() if tracer_provider is None else tracer_provider
         tracer = provider.get_tracer(SCOPE_NAME, __version__, SCHEMA_URL)
@@ -101,7 +108,67 @@ def instruments(
         metrics = metrics_of(_meters_in_force() if meter_provider is None else meter_provider)
     if metrics is None:
         metrics = Metrics(metrics_api.NoOpMeterProvider())
-    return Instruments(tracer, mirror, metrics, settings_in_force(settings or Settings()))
+    return Instruments(tracer, mirror, metrics, settings_in_force(settings or Settings()), provider)
+
+
+def keep_history(choice: HistoryChoice | None) -> HistoryChoice | None:
+    """Have the runs of this process kept on disk, or not, whatever else is said.
+
+    Args:
+        choice: Whether, or where; None: as something else says.
+
+    Returns:
+        What was said before.
+    """
+    global _kept
+    former, _kept = _kept, choice
+    return former
+
+
+def _history_in_force(settings: Settings) -> HistoryChoice:
+    return (settings.history or False) if _kept is None else _kept
+
+
+def journal_of(found: Instruments, store: StatusStore, source: str | None) -> RunJournal | None:
+    """Return what keeps a run on disk; None where it is not to be kept.
+
+    Args:
+        found: What the run records with.
+        store: Its records.
+        source: Its configuration's file.
+    """
+    choice = _history_in_force(found.settings)
+    if choice is False:
+        return None
+    from petsard_otel.history.journals import journal_at
+    from petsard_otel.history.place import place_of
+    from petsard_otel.history.run_journal import RunJournal
+    from petsard_otel.telemetry.otlp.messages import envelope_bytes
+
+    try:
+        place = place_of(choice, source)
+    except FileNotFoundError:
+        _logger.warning(
+            "this run is not kept: the current folder is gone; its results are not affected"
+        )
+        return None
+    provider = found.provider
+    resource = None
+    if provider is not _private:
+        # It may be anything, and fail.
+        with Guard():
+            resource = getattr(provider, "resource", None)
+    if not isinstance(resource, Resource):
+        resource = resource_in_force(None)
+    wants = (
+        _configured is not None
+        and provider is _configured.tracer_provider
+        and _configured.delivery is not None
+    )
+    envelope = envelope_bytes(
+        resource.attributes, resource.schema_url, SCOPE_NAME, __version__, SCHEMA_URL
+    )
+    return RunJournal(journal_at(place), store, envelope, wants=wants)
 
 
 def settings_in_force(settings: Settings) -> Settings:
@@ -213,6 +280,7 @@ def configure(
     capture: str | None = None,
     field_names: str | None = None,
     logs: bool | None = None,
+    history: HistoryChoice | os.PathLike[str] | None = None,
 ) -> Configuration:
     """Set telemetry up for runs of this process that have none.
 
@@ -232,6 +300,9 @@ def configure(
         field_names: `plain` or `hashed`; else PETSARD_OTEL_FIELD_NAMES.
         logs: Whether records of the `PETsARD` logger are exported; else PETSARD_OTEL_LOGS, else
             where OTEL_LOGS_EXPORTER asks for them.
+        history: Whether runs are kept on disk, in `.petsard-otel/runs.db` beside their
+            configuration, or the path of the database; else PETSARD_OTEL_HISTORY, else they are
+            not.
 
     Returns:
         The configuration; its `shutdown()` sends what is left. It is called at exit as well.
@@ -246,7 +317,7 @@ def configure(
     check_resource_attributes()
     check_sdk_variables()
     sampler = sampler_in_force(sample_ratio)
-    settings = settings_asked_for(capture, field_names, logs=logs)
+    settings = settings_asked_for(capture, field_names, logs=logs, history=history)
     routes = {
         signal: route_of(signal, endpoint, protocol)
         for signal in ("traces", "metrics", *(["logs"] if settings.logs else []))
@@ -267,7 +338,8 @@ def configure(
         # What sends takes a moment to import.
         from petsard_otel.telemetry.sending.pipelines import Pipelines
 
-        pipelines = Pipelines(routes, report)
+        is_kept = _history_in_force(settings) is not False
+        pipelines = Pipelines(routes, report, *(_keepers() if is_kept else ()))
         pipelines.attach_to(tracer_provider)
         meter_provider = pipelines.meter_provider(resource) or meter_provider
         logger_provider = pipelines.logger_provider(resource)
@@ -286,6 +358,19 @@ def configure(
     return configuration
 
 
+def _keepers() -> tuple[Callable[[Sequence[ReadableSpan], str], None], Arrears]:
+    """Return what notes which spans have been accepted, and what sends those that were not."""
+    from petsard_otel.history.journals import accept_everywhere, open_places
+    from petsard_otel.history.unsent import EarlierRuns
+
+    def note(spans: Sequence[ReadableSpan], endpoint: str) -> None:
+        accept_everywhere(
+            [span.context.span_id for span in spans if span.context is not None], endpoint
+        )
+
+    return note, EarlierRuns(open_places)
+
+
 def resource_in_force(service_name: str | None) -> Resource:
     """Return the resource of what `configure()` builds."""
     found = Resource.create({SERVICE_NAME: service_name} if service_name else {})
@@ -295,19 +380,33 @@ def resource_in_force(service_name: str | None) -> Resource:
 
 
 def settings_asked_for(
-    capture: str | None = None, field_names: str | None = None, *, logs: bool | None = None
+    capture: str | None = None,
+    field_names: str | None = None,
+    *,
+    logs: bool | None = None,
+    history: HistoryChoice | os.PathLike[str] | None = None,
 ) -> Settings:
     """Return the settings of what `configure()` builds, from its arguments and the variables.
 
     Raises:
         ConfigError: One of them has a value that it cannot have.
     """
+    place = os.fspath(history) if isinstance(history, os.PathLike) else history
+    if not isinstance(place, bool | str | None):
+        raise ConfigError(
+            f"history is True, False or the path of a database (found {type(history).__name__})"
+        )
+    if place == "":
+        raise ConfigError("history is True, False or the path of a database (found '')")
     if logs is None and read(LOGS) is None and read("OTEL_LOGS_EXPORTER") is not None:
         route = route_of("logs", None, None)
         logs = route.target is not None or route.is_printed
     try:
         return Settings.from_environment().given(
-            capture=capture, field_names=field_names, logs=logs
+            capture=capture,
+            field_names=field_names,
+            logs=logs,
+            history=place,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None

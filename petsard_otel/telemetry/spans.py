@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from petsard_otel.telemetry.encoding import Attributes
     from petsard_otel.telemetry.guard import Guard
     from petsard_otel.telemetry.metrics import Metrics
-    from petsard_otel.telemetry.open_span import SpanSink
+    from petsard_otel.telemetry.open_span import SpanJournal, SpanSink
     from petsard_otel.telemetry.privacy import Privacy
 
 
@@ -44,6 +44,7 @@ class RunTrace:
         metrics: Metrics,
         privacy: Privacy,
         guard: Guard,
+        journal: SpanJournal | None = None,
     ) -> None:
         self.run_id = run_id
         self.tracer = tracer
@@ -52,34 +53,52 @@ class RunTrace:
         self.metrics = metrics
         self.privacy = privacy
         self.guard = guard
+        self.journal = journal
         self._described: dict[str, None] = {}
         self._is_begun_elsewhere: bool | None = None
 
-    def start_run(self) -> OpenSpan:
-        """Open the run's own span, under the current one, else under the environment's."""
+    def start_run(self, description: Attributes, shown: Attributes) -> OpenSpan:
+        """Open the run's own span, under the current one, else under the environment's.
+
+        Args:
+            description: What is known of it already.
+            shown: The same as it may leave.
+        """
+        own: Attributes = {key.RUN_ID: self.run_id}
         return OpenSpan(
             self,
             "petsard run",
-            {key.RUN_ID: self.run_id},
+            {**own, **description},
             kind=SpanKind.SERVER,
             within=context_or_environment(self.guard),
+            shown={**own, **shown},
         )
 
     def start_module(
-        self, module: str, experiment: str, path: str, links: tuple[Link, ...]
+        self,
+        module: str,
+        experiment: str,
+        path: str,
+        links: tuple[Link, ...],
+        position: int = -1,
+        operator_type: str | None = None,
     ) -> OpenSpan:
         """Open the span of one module execution; names are cut to the size budget."""
         name = bounded(module, MAX_NAME_BYTES)
         label = bounded(experiment, MAX_NAME_BYTES)
+        attributes: Attributes = {
+            key.RUN_ID: self.run_id,
+            key.MODULE_NAME: name,
+            key.EXPERIMENT_NAME: label,
+            key.EXPERIMENT_PATH: bounded(path, MAX_ATTRIBUTE_BYTES),
+            key.MODULE_POSITION: position,
+        }
+        if operator_type is not None:
+            attributes[key.OPERATOR_TYPE] = bounded(operator_type, MAX_NAME_BYTES)
         span = OpenSpan(
             self,
             f"{name}[{experiment_label(label)}]",
-            {
-                key.RUN_ID: self.run_id,
-                key.MODULE_NAME: name,
-                key.EXPERIMENT_NAME: label,
-                key.EXPERIMENT_PATH: bounded(path, MAX_ATTRIBUTE_BYTES),
-            },
+            attributes,
             links=links,
             within=self._context(),
         )
@@ -165,7 +184,9 @@ def add_context(span: OpenSpan, context: Mapping[str, Scalar]) -> None:
     added: Attributes = {key.STEP_CONTEXT_PREFIX + name: context[name] for name in context}
     span.attributes = {**span.attributes, **added}
     with span.trace.guard:
-        span.span.set_attributes(span.trace.privacy.admit(added))
+        admitted = span.trace.privacy.admit(added)
+        span.shown = {**span.shown, **admitted}
+        span.span.set_attributes(admitted)
 
 
 @passing

@@ -46,14 +46,27 @@ class Delivery(Generic[T]):
     """Brings items of one signal to a receiver, and keeps count. Thread-safe."""
 
     def __init__(
-        self, target: Target, encode: Callable[[Sequence[T]], Request], report: Report
+        self,
+        target: Target,
+        encode: Callable[[Sequence[T]], Request],
+        report: Report,
+        note_accepted: Callable[[Sequence[T], str], None] | None = None,
     ) -> None:
+        """Send nothing yet.
+
+        Args:
+            target: Where to.
+            encode: Puts items into a request.
+            report: Says what did not arrive.
+            note_accepted: Is told which items a receiver has accepted, and its endpoint.
+        """
         self.signal = target.signal
         self.endpoint = target.shown
         self.is_asked_for = target.is_asked_for
         self._target = target
         self._encode = encode
         self._report = report
+        self._note_accepted = note_accepted
         self._guard = Guard()
         self._sender = sender_to(target)
         self._begin()
@@ -98,6 +111,9 @@ class Delivery(Generic[T]):
                 problem = self._try(part)
             if problem is None:
                 self._count(delivered=len(part))
+                if self._note_accepted is not None:
+                    with self._guard:
+                        self._note_accepted(part, self.endpoint)
             elif problem.remedy is Remedy.SPLIT and len(part) > 1:
                 middle = len(part) // 2
                 waiting.extendleft((part[middle:], part[:middle]))
@@ -110,6 +126,29 @@ class Delivery(Generic[T]):
                     self._has_given_up = self._closing.is_set()
                 self._count(failed=lost, problem=problem)
         return not has_failed
+
+    def offer(self, request: Request, *, may_split: bool) -> Problem | None:
+        """Try once to send something that is not counted; None where it arrived.
+
+        Called by the thread that calls `send`, after that has succeeded.
+
+        Args:
+            request: What to send.
+            may_split: Whether it can be sent in parts, where it is too large.
+        """
+        if may_split and request.ByteSize() > MAX_REQUEST_BYTES:
+            return TOO_LARGE
+        remaining = min(self._target.timeout_seconds, self._deadline - time.monotonic())
+        if self._has_given_up or remaining <= 0:
+            return UNSENT
+        with self._guard, Quiet():
+            return self._sender.send(request, remaining)
+        return _BROKEN
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether what is left has to be done soon."""
+        return self._closing.is_set()
 
     def close_by(self, deadline: float) -> None:
         """From now on do what can be done until then, by the monotonic clock."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk._logs import LogRecordProcessor
@@ -46,15 +46,25 @@ MetricPart: TypeAlias = "tuple[ResourceMetrics, ScopeMetrics, Metric]"
 """A metric, and what it stands under."""
 
 
+class Arrears(Protocol):
+    """What earlier runs could not send."""
+
+    def send_through(self, delivery: Delivery[ReadableSpan]) -> None:
+        """Send some of it on a way that has just proved to be open."""
+
+
 class DeliveredSpans(SpanExporter):
     """Takes spans from a batch processor."""
 
-    def __init__(self, delivery: Delivery[ReadableSpan]) -> None:
+    def __init__(self, delivery: Delivery[ReadableSpan], arrears: Arrears | None = None) -> None:
         self._delivery = delivery
+        self._arrears = arrears
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans."""
+        """Send spans; where they arrive, some of what earlier runs could not send."""
         is_sent = self._delivery.send(spans)
+        if is_sent and self._arrears is not None:
+            self._arrears.send_through(self._delivery)
         return SpanExportResult.SUCCESS if is_sent else SpanExportResult.FAILURE
 
 

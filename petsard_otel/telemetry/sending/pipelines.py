@@ -33,12 +33,13 @@ from petsard_otel.telemetry.sending.exporters import (
 from petsard_otel.telemetry.sending.quiet import hush_libraries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
+    from petsard_otel.telemetry.sending.exporters import Arrears
     from petsard_otel.telemetry.sending.report import Report
     from petsard_otel.telemetry.sending.targets import Route
 
@@ -76,12 +77,25 @@ class Batching:
 class Pipelines:
     """The ways of all signals. Making it checks everything and starts nothing."""
 
-    def __init__(self, routes: Mapping[str, Route], report: Report) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        report: Report,
+        note_accepted: Callable[[Sequence[ReadableSpan], str], None] | None = None,
+        arrears: Arrears | None = None,
+    ) -> None:
         """Check what the variables say.
+
+        Args:
+            routes: Where each signal goes.
+            report: Says what did not arrive.
+            note_accepted: Is told which spans a receiver has accepted, and its endpoint.
+            arrears: What earlier runs could not send.
 
         Raises:
             ConfigError: A variable has a value that it cannot have.
         """
+        self._arrears = arrears
         self._traces, self._metrics = routes["traces"], routes["metrics"]
         self._logs = routes.get("logs")
         self._span_batching = Batching.of("OTEL_BSP", delay_millis=5000)
@@ -90,7 +104,7 @@ class Pipelines:
         self._timeout_millis = _millis("OTEL_METRIC_EXPORT_TIMEOUT", 30_000)
         self._span_delivery = self._log_delivery = self._metric_exporter = None
         if self._traces.target is not None:
-            self._span_delivery = Delivery(self._traces.target, encode_spans, report)
+            self._span_delivery = Delivery(self._traces.target, encode_spans, report, note_accepted)
         if self._metrics.target is not None:
             delivery = Delivery(self._metrics.target, encode_metric_parts, report)
             self._metric_exporter = DeliveredMetrics(delivery)
@@ -103,7 +117,7 @@ class Pipelines:
         batching = self._span_batching
         if self._span_delivery is not None:
             sending = BatchSpanProcessor(
-                DeliveredSpans(self._span_delivery),
+                DeliveredSpans(self._span_delivery, self._arrears),
                 batching.queue_size,
                 batching.delay_millis,
                 batching.batch_size,

@@ -52,6 +52,7 @@ TOO_LARGE = Problem("the request is too large", Remedy.SPLIT)
 HUNG_UP = Problem("the connection was closed", Remedy.RETRY, retry_after_seconds=0)
 """What a receiver does to a connection that it has kept for long enough, so try at once."""
 
+PAGE = Problem("what answered is a web page, no receiver", Remedy.STOP)
 NO_GRPC = Problem("what answered does not speak gRPC", Remedy.STOP)
 
 _OF_DETAILS = {
@@ -97,10 +98,11 @@ def problem_of_call(error: grpc.RpcError) -> Problem:
 
 
 def problem_of_response(response: requests.Response) -> Problem | None:
-    """Say what an HTTP status means; None for one that means success."""
+    """Say what an answer over HTTP means; None for one that means success."""
     status = response.status_code
     if 200 <= status < 300:
-        return None
+        # Sites that show the same page for every path say yes to a request as well.
+        return PAGE if response.headers.get("Content-Type", "").startswith("text/html") else None
     if status == 413 or (status == 400 and _is_about_size(response.text[:1000].lower())):
         return TOO_LARGE
     text = f"{status} {responses[status].lower()}" if status in responses else f"HTTP {status}"

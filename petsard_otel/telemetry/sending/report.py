@@ -52,12 +52,15 @@ class Report:
             with Guard():
                 _logger.warning("%s", text)
 
-    def sentence(self, note: str = "", *, so_far: bool = False) -> str | None:
+    def sentence(
+        self, note: str = "", *, so_far: bool = False, aside: str = "the results are not affected"
+    ) -> str | None:
         """Say what arrived of what was expected, where, and why no more; None where all did.
 
         Args:
             note: Put after the endpoint.
             so_far: Judge by what has been tried, not by what was expected.
+            aside: What it means for the reader.
         """
         lacking = [
             (found, part) for found in self.deliveries if (part := _lack(found, so_far=so_far))
@@ -70,7 +73,7 @@ class Report:
         problem = first.problem or UNSENT
         return (
             f"{'so far ' if so_far else ''}{what} reached the collector at {first.endpoint}{note}: "
-            f"{problem.text}; the results are not affected"
+            f"{problem.text}; {aside}"
         )
 
     def _is_first(self) -> bool:

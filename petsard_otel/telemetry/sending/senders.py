@@ -14,7 +14,7 @@ import sys
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from petsard_otel.telemetry.sending.problems import (
@@ -163,6 +163,13 @@ class HttpSender:
 
     def close(self) -> None:
         """Close what is open; a request under way is left to its own end."""
+        # urllib3 leaves idle connections to a finalizer, which at exit may have had its turn.
+        for adapter in self._session.adapters.values():
+            pools: Any = getattr(getattr(adapter, "poolmanager", None), "pools", None)
+            for key in () if pools is None else pools.keys():
+                pool = pools.get(key)
+                if pool is not None:
+                    pool.close()
         self._session.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from petsard_otel.exceptions import ConfigError
 from petsard_otel.settings import EXPORT_TIMEOUT_SECONDS
@@ -159,7 +159,9 @@ def without_password(url: str) -> str:
 
 
 def _signal_url(base: str, signal: str) -> str:
-    return f"{base.removesuffix('/').removesuffix('/v1/traces')}/v1/{signal}"
+    parts = urlsplit(base)
+    path = parts.path.removesuffix("/").removesuffix("/v1/traces")
+    return urlunsplit(parts._replace(path=f"{path}/v1/{signal}"))
 
 
 def _is_insecure(signal: str, endpoint: str, *, is_given: bool) -> bool:

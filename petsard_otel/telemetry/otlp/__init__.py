@@ -1,0 +1,1 @@
+"""OTLP messages, written and read."""
