@@ -1,0 +1,1 @@
+"""Runs kept on disk, so that they outlive their process."""
