@@ -1,78 +1,51 @@
-"""Sending a run's spans from the command line, and saying in one line what came of it."""
+"""`petsard-otel export`: a run's spans for other programs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opentelemetry import trace
-
-from petsard_otel.exceptions import ConfigError
-from petsard_otel.telemetry.sending.environment import EXPORT_VARIABLES, read
-from petsard_otel.telemetry.sending.trace_url import trace_url, trace_url_template
-from petsard_otel.telemetry.setup import configure
+from petsard_otel.cli.consoles import console_on
+from petsard_otel.cli.exit_codes import BAD_USAGE, FAILED, SUCCESS
+from petsard_otel.cli.notices import Notices
+from petsard_otel.exceptions import ConfigError, ExportError, HistoryError
 
 if TYPE_CHECKING:
-    from petsard_otel.cli.notices import Notices
-    from petsard_otel.telemetry.setup import Configuration
+    from argparse import Namespace
+
+    from petsard_otel.cli.interrupts import Interrupts
 
 
-@dataclass(frozen=True)
-class Export:
-    """The sending of one command's telemetry."""
-
-    configuration: Configuration
-    url_template: str | None
-    """What PETSARD_OTEL_TRACE_URL says."""
-
-    def finish(self, trace_id: str | None, notices: Notices, *, is_quiet: bool) -> None:
-        """Send what is left, and say what arrived where; nothing where nothing was recorded.
-
-        Where spans arrived, the last line is the URL that leads to them, if it is known.
-        """
-        self.configuration.shutdown()
-        delivery = self.configuration.delivery
-        if trace_id is None:
-            return
-        note = f" (trace {trace_id})"
-        lack = self.configuration.report.sentence(note)
-        if lack is not None:
-            notices.warning(lack)
-        if is_quiet or delivery is None:
-            return
-        if lack is None and delivery.delivered:
-            notices.info(f"{delivery.delivered} spans sent to {delivery.endpoint}{note}")
-        elif lack is None:
-            notices.info(
-                f"no span sent to {delivery.endpoint}{note}: "
-                "the OTEL_* variables leave this run out"
-            )
-        if delivery.delivered:
-            url = trace_url(trace_id, delivery.endpoint, self.url_template)
-            if url is not None:
-                notices.info(url)
+def export(options: Namespace, interrupts: Interrupts) -> int:
+    """Write the export, say where it went, and return the exit code."""
+    notices = Notices(console_on(sys.stderr))
+    with notices.installed():
+        try:
+            interrupts.check()
+            return _export(options, notices)
+        except (ConfigError, HistoryError) as error:
+            notices.error(str(error))
+            return BAD_USAGE
+        except ExportError as error:
+            notices.error(str(error))
+            return FAILED
 
 
-def begin_export(endpoint: str | None, protocol: str | None) -> Export | None:
-    """Have telemetry sent to an endpoint, else where the environment says; None where nowhere.
+def _export(options: Namespace, notices: Notices) -> int:
+    from petsard_otel.exporting.formats import BINARY_FORMATS, exported
+    from petsard_otel.exporting.writing import write_file, write_stdout
+    from petsard_otel.history.reading import open_history
 
-    Where somebody has set a provider up already, as `opentelemetry-instrument` does, and no
-    endpoint is given, that one is used and nothing is done here.
-
-    Raises:
-        ConfigError: The endpoint, the protocol or a variable cannot be used.
-    """
-    url_template = trace_url_template()
-    if endpoint is None:
-        if not any(read(name) for name in EXPORT_VARIABLES):
-            if protocol is not None:
-                raise ConfigError(
-                    "--protocol says how to send; add --endpoint URL, which says where to"
-                )
-            return None
-        if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            return None
-    configuration = configure(endpoint, protocol=protocol)
-    # One line at the end says it all.
-    configuration.report.claim()
-    return Export(configuration, url_template)
+    with open_history(options.history) as history:
+        run = history.find(options.run)
+        chunks = exported(options.format, history.traces_data(run))
+        if options.output is None:
+            write_stdout(chunks, is_binary=options.format in BINARY_FORMATS)
+        else:
+            write_file(chunks, Path(options.output), may_overwrite=options.force)
+    if options.output is not None:
+        notices.info(f"run {run.run_id} written to {options.output}")
+        if options.format == "perfetto":
+            notices.info("open it in https://ui.perfetto.dev: it stays in your browser")
+    return SUCCESS

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from petsard_otel.cli.export import Export
     from petsard_otel.cli.interrupts import Interrupts
+    from petsard_otel.cli.sending import Export
     from petsard_otel.executor import Executor, Progress
+    from petsard_otel.settings import HistoryChoice
 
 MACHINE_FORMATS = {"json": timing_json, "csv": timing_csv}
 """The formats in which stdout holds the timing and nothing else."""
@@ -79,14 +80,27 @@ def _prepare(options: Namespace) -> tuple[Executor, Export | None]:
 
     # The SDK fails on some of them as soon as it is imported.
     check_sdk_variables()
-    from petsard_otel.cli.export import begin_export
+    from petsard_otel.cli.sending import begin_export
     from petsard_otel.executor import Executor
 
+    _choose_history(options)
     with warnings.catch_warnings():
         # What libraries have to say of each other while they are imported is for their makers.
         warnings.simplefilter("ignore")
         executor = Executor(Path(options.config), engine=options.engine)
     return executor, begin_export(options.endpoint, options.protocol)
+
+
+def _choose_history(options: Namespace) -> None:
+    """Have the run kept beside its configuration, where nothing else is said."""
+    from petsard_otel.telemetry.privacy import settings_of_environment
+    from petsard_otel.telemetry.setup import keep_history
+
+    if options.no_history and options.history is not None:
+        raise ConfigError("--history says where the run is kept, --no-history that it is not")
+    said = settings_of_environment().history
+    usual: HistoryChoice = True if said is None else said
+    keep_history(False if options.no_history else options.history or usual)
 
 
 def _waiting(console: Console, options: Namespace) -> AbstractContextManager[object]:

@@ -11,6 +11,7 @@ from petsard_otel.doctor.findings import OK, PROBLEM
 from petsard_otel.doctor.ways import around
 from petsard_otel.reports.wording import format_duration
 from petsard_otel.telemetry.sending.environment import setting
+from petsard_otel.telemetry.sending.problems import PAGE
 from petsard_otel.telemetry.sending.targets import GRPC, HTTP
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def try_signal(way: Way, target: Target, deadline: float) -> bool:
         way.add(auth, PROBLEM, text, remedy, sources)
         way.skip(test)
         return True
-    if problem is None and target.protocol == HTTP and shows_a_page(target, PROBE_SECONDS):
+    is_silent_site = problem is None and target.protocol == HTTP
+    if problem == PAGE or (is_silent_site and shows_a_page(target, PROBE_SECONDS)):
         way.skip(auth)
         text = "a web site says yes to the request, but it shows a page there: spans are lost"
         remedy = "correct the host, the port and the path; OTLP over HTTP is usually on port 4318"

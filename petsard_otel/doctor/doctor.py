@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from petsard_otel.doctor.findings import NOTE, PROBLEM, SECTIONS, Examination, Finding
+from petsard_otel.doctor.findings import PROBLEM, SECTIONS, Examination, Finding
 from petsard_otel.doctor.variables import (
     check_batching,
     check_variables,
@@ -68,6 +68,7 @@ def _looked_at(
     endpoint: str | None, protocol: str | None, tell: Callable[[str], None]
 ) -> Iterator[Finding]:
     from petsard_otel.doctor.exports import Exports
+    from petsard_otel.doctor.history import findings_of_history
     from petsard_otel.doctor.petsard import findings_of_petsard
     from petsard_otel.doctor.privacy import findings_of_privacy
     from petsard_otel.doctor.providers import Provider, findings_of_provider
@@ -89,12 +90,7 @@ def _looked_at(
         yield from guarded("receiver", lambda: findings_of_receivers(found.targets))  # noqa: B023
     yield from guarded("petsard", findings_of_petsard)
     yield from guarded("privacy", findings_of_privacy)
-    yield from _history()
-
-
-def _history() -> Iterator[Finding]:
-    """Tell where earlier runs are."""
-    yield Finding("history", "runs", NOTE, "runs are not kept after their process has ended")
+    yield from guarded("history", findings_of_history)
 
 
 def _import_sdk() -> Iterator[Finding]:

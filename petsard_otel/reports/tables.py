@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import TYPE_CHECKING
 
 from petsard_otel.reports.frame import COLUMNS
+from petsard_otel.reports.machine_text import csv_text, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +18,8 @@ def timing_json(records: Iterable[TimingRecord]) -> str:
 
     Numbers that JSON does not know, such as NaN, are null as well. The text is pure ASCII.
     """
-    columns, rows = _columns_and_rows(records)
-    return json.dumps(
-        [{column: _json_value(row.get(column)) for column in columns} for row in rows],
-        indent=2,
-        allow_nan=False,
-    )
+    columns, rows = timing_rows(records)
+    return json_text([{column: row.get(column) for column in columns} for row in rows]).rstrip("\n")
 
 
 def timing_csv(records: Iterable[TimingRecord]) -> str:
@@ -33,26 +28,13 @@ def timing_csv(records: Iterable[TimingRecord]) -> str:
     What a record lacks is empty. Names are given as they are, control characters included:
     text for a file or a program, not for a terminal.
     """
-    columns, rows = _columns_and_rows(records)
-    header: dict[str, Scalar | None] = {column: column for column in columns}
-    text = "".join(
-        ",".join(_csv_field(row.get(column)) for column in columns) + "\n"
-        for row in [header, *rows]
-    )
-    return text.encode("utf-8", "backslashreplace").decode()
+    return csv_text(*timing_rows(records))
 
 
-def _csv_field(value: Scalar | None) -> str:
-    """Quote as RFC 4180 does; the csv module fails on NUL and leaves a lone CR unquoted."""
-    text = "" if value is None else str(value)
-    if any(character in text for character in ',"\r\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
-
-
-def _columns_and_rows(
+def timing_rows(
     records: Iterable[TimingRecord],
 ) -> tuple[list[str], list[dict[str, Scalar | None]]]:
+    """Return the columns of a report, and each record by column."""
     rows = [_row(record) for record in records]
     columns = dict.fromkeys(COLUMNS)
     for row in rows:
@@ -78,7 +60,3 @@ def _row(record: TimingRecord) -> dict[str, Scalar | None]:
         "parent_record_id": record.parent_record_id,
     }
     return {**record.context, **own}
-
-
-def _json_value(value: Scalar | None) -> Scalar | None:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,9 +10,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Group
-from rich.padding import Padding
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -22,7 +23,7 @@ from petsard_otel.reports.wording import format_duration, shortened, visible, wo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from petsard_otel.records import ChangeRecord
     from petsard_otel.schema import SchemaDiff
@@ -37,7 +38,17 @@ _CHANGES = {
     "experiment": "output differs from its previous experiment's",
 }
 
-_STATES = {"failed": "bold red", "cancelled": "yellow", "completed": "green"}
+STATES = {
+    "failed": "bold red",
+    "killed": "bold red",
+    "cancelled": "yellow",
+    "running": "cyan",
+    "completed": "green",
+}
+"""The colour of each state that a run may be in."""
+
+_WHERE = {"cancelled": "Stopped in", "killed": "Killed in"}
+"""What the modules that did not succeed are called in a run of this state."""
 
 
 def changes_list(changes: Sequence[ChangeRecord]) -> RenderableType:
@@ -54,7 +65,7 @@ def changes_list(changes: Sequence[ChangeRecord]) -> RenderableType:
         if count > 1:
             title.append(f"  ({count} times)", style="not bold")
         blocks.append(title)
-        blocks += [Padding(line, (0, 0, 0, 2)) for line in _diff_lines(diff)]
+        blocks += diff_lines(diff)
     return Group(*blocks)
 
 
@@ -62,25 +73,44 @@ def _identity(change: ChangeRecord) -> tuple[str, str, str, SchemaDiff]:
     return change.module_name, change.experiment_name, change.kind, change.diff
 
 
-def _diff_lines(diff: SchemaDiff) -> Iterator[RenderableType]:
+def diff_lines(diff: SchemaDiff) -> Iterator[RenderableType]:
+    """Yield what was added, removed and altered, each kind behind its sign, two columns in."""
     for sign, style, names in (("+", "green", diff.added), ("-", "red", diff.removed)):
         if names:
-            yield _signed(sign, style, ", ".join(_listed(names)))
+            yield _Signed(sign, style, ", ".join(_listed(names)))
     for change in (*diff.retyped, *diff.nullability)[:MAX_NAMES]:
         before, after = shortened(change.before), shortened(change.after)
-        yield _signed("~", "yellow", f"{shortened(change.name)}: {before} -> {after}")
+        yield _Signed("~", "yellow", f"{shortened(change.name)}: {before} -> {after}")
     more = len(diff.retyped) + len(diff.nullability) - MAX_NAMES
     if more > 0:
-        yield _signed("~", "yellow", f"and {more} more")
+        yield _Signed("~", "yellow", f"and {more} more")
     if diff.reordered:
-        yield _signed("~", "yellow", "fields in another order")
+        yield _Signed("~", "yellow", "fields in another order")
 
 
-def _signed(sign: str, style: str, text: str) -> Table:
-    """Put text behind a sign, with its further lines below its first."""
-    line = Table.grid(padding=(0, 1))
-    line.add_row(Text(sign, style=style), Text(text, overflow="fold"))
-    return line
+class _Signed:
+    """A text behind a sign, two columns in, its further lines below its first.
+
+    A run may have a thousand of them, and a grid inside a padding takes rich a millisecond each.
+    """
+
+    INDENT = 4
+
+    def __init__(self, sign: str, style: str, text: str) -> None:
+        self.sign = sign
+        self.style = style
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = max(options.max_width - self.INDENT, 1)
+        lines = [self.text]
+        if cell_len(self.text) > width:
+            wrapped = Text(self.text).wrap(console, width, overflow="fold")
+            lines = [line.plain.rstrip() for line in wrapped]
+        yield Segment("  ")
+        yield Segment(self.sign, console.get_style(self.style))
+        for number, line in enumerate(lines):
+            yield Segment(f"{' ' * self.INDENT if number else ' '}{line}\n")
 
 
 def _listed(names: Sequence[str]) -> list[str]:
@@ -91,22 +121,27 @@ def _listed(names: Sequence[str]) -> list[str]:
 
 
 def summary_panel(summary: Mapping[str, Any]) -> Panel:
-    """Return the answer of `Status.get_status_summary` in a frame; what it lacks is left out."""
+    """Return the answer of `Status.get_status_summary` in a frame; what it lacks is left out.
+
+    `name`, `started` and `engine` may be added, of a run that is looked at later.
+    """
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim", no_wrap=True)
     rows.add_column(overflow="fold")
     for label, text in _summary_rows(summary):
         rows.add_row(label, text)
     state = word(summary.get("state", "unknown"))
-    title = Text(state, style=_STATES.get(state, "bold"))
+    title = Text(state, style=STATES.get(state, "bold"))
     return Panel(rows, title=title, title_align="left", box=box.ROUNDED, expand=False)
 
 
 def _summary_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
+    for key, label in (("name", "Pipeline"), ("started", "Started"), ("engine", "Engine")):
+        if summary.get(key):
+            yield label, Text(shortened(summary[key]))
     if summary.get("failed_modules"):
         failed = ", ".join(word(module) for module in summary["failed_modules"])
-        label = "Stopped in" if summary.get("state") == "cancelled" else "Failed"
-        yield label, Text(failed, style="bold red")
+        yield _WHERE.get(summary.get("state", ""), "Failed"), Text(failed, style="bold red")
     if "duration_seconds" in summary:
         yield "Duration", Text(format_duration(summary["duration_seconds"]))
     if summary.get("sequence"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from petsard_otel.reports.naming import differences
 from petsard_otel.reports.wording import format_duration, shortened, word
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def _experiment_names(records: Sequence[TimingRecord]) -> dict[str, Text]:
         alike[record.module_name, record.experiment_name, record.step_name].append(record)
     names = {}
     for group in alike.values():
-        for record, difference in zip(group, _differences(group), strict=True):
+        paths = [record.experiment_path for record in group]
+        for record, difference in zip(group, differences(paths), strict=True):
             name = Text(shortened(record.experiment_name))
             if record.source != "module":
                 name.append(f": {word(record.step_name)}")
@@ -124,26 +125,6 @@ def _experiment_names(records: Sequence[TimingRecord]) -> dict[str, Text]:
                 name.append(f" ({shortened(difference)})", style="dim")
             names[record.record_id] = name
     return names
-
-
-def _differences(records: Sequence[TimingRecord]) -> list[str]:
-    """Tell records of one module and experiment apart, by their paths, else by their number."""
-    paths = [_path_parts(record.experiment_path) for record in records]
-    if len(set(paths)) < 2:
-        return [f"#{number}" if number > 1 else "" for number in range(1, len(records) + 1)]
-    common = set(paths[0]).intersection(*paths[1:])
-    seen: dict[tuple[str, ...], int] = defaultdict(int)
-    differences = []
-    for path in paths:
-        seen[path] += 1
-        parts = [part[part.index("[") + 1 : -1] for part in path if part not in common]
-        differences.append(", ".join(parts) + (f" #{seen[path]}" if seen[path] > 1 else ""))
-    return differences
-
-
-def _path_parts(path: str) -> tuple[str, ...]:
-    """Cut an experiment path into its `Module[experiment]`s."""
-    return tuple(re.findall(r"[A-Za-z]\w*?\[.*?\](?=_[A-Za-z]\w*?\[|$)", path, re.DOTALL))
 
 
 class _ShareBar:

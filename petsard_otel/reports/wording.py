@@ -1,4 +1,4 @@
-"""Names and durations as people read them: shown, never obeyed.
+"""Names, durations and sizes as people read them: shown, never obeyed.
 
 Names come from users' data. No control character and no escape sequence in one gets through; that
 markup is not read as such is up to the one who prints.
@@ -44,6 +44,19 @@ def format_duration(seconds: float) -> str:
         return f"{minutes}m {rest:02}s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours}h {minutes:02}m"
+
+
+def format_size(size_bytes: float) -> str:
+    """Return a number of bytes in the unit that reads best.
+
+    >>> [format_size(size) for size in (812, 65_300, 199_400_000, 7_912_000_000)]
+    ['812 B', '65.3 kB', '199 MB', '7.91 GB']
+    """
+    for unit, scale in (("B", 1.0), ("kB", 1e3), ("MB", 1e6)):
+        text = f"{size_bytes:.0f}" if unit == "B" else _three_digits(size_bytes / scale)
+        if float(text) < 1000:
+            return f"{text} {unit}"
+    return f"{_three_digits(size_bytes / 1e9)} GB"
 
 
 def _three_digits(number: float) -> str:
