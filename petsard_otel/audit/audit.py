@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from petsard_otel.audit.examination import examine, exhibits
+from petsard_otel.audit.exports import other_process
 from petsard_otel.audit.passes import Passes
 from petsard_otel.audit.pipeline import PlantedExecutor
 from petsard_otel.audit.planting import EVERY_TEXT
 from petsard_otel.audit.result import AuditResult
 from petsard_otel.audit.sentinels import Mint
+from petsard_otel.audit.stored import Stored
 from petsard_otel.audit.workspace import workspace
 from petsard_otel.schema import Schema
 from petsard_otel.settings import FIELD_NAMES
 from petsard_otel.telemetry.privacy import settings_of_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from petsard_otel.audit.examination import Exhibit
+    from petsard_otel.audit.exports import OtherProcess
     from petsard_otel.audit.pipeline import AdapterFactory
     from petsard_otel.audit.result import Artefact, Find
     from petsard_otel.audit.sentinels import Sentinel
@@ -56,14 +60,14 @@ def audit(
     own = dict(adapters or {})
     checked = PlantedExecutor(config, own)
     mint = Mint()
-    with workspace(config, mint) as space:
+    with workspace(config, mint) as space, other_process(space.private) as others:
         passes = Passes(space, own, mint, tell)
         passes.run()
-    planted = tuple(mint.sentinels)
-    mint.name("control", "the audit")
-    rows, finds, problems = _examined(
-        passes, planted, mint.sentinels[-1], _expected(checked, passes, settings), tell
-    )
+        planted = tuple(mint.sentinels)
+        mint.name("control", "the audit")
+        rows, finds, problems = _examined(
+            passes, planted, mint.sentinels[-1], _expected(checked, passes, settings), others, tell
+        )
     return AuditResult(
         name=str(config) if _is_path(config) else "the configuration",
         settings=_shown(settings),
@@ -83,18 +87,31 @@ def _examined(
     planted: Sequence[Sentinel],
     control: Sentinel,
     expected: Sequence[str],
+    others: OtherProcess,
     tell: Callable[[str], None],
 ) -> tuple[tuple[Artefact, ...], tuple[Find, ...], list[str]]:
     rows: list[Artefact] = []
     finds: list[Find] = []
     problems: list[str] = []
-    for exhibit in exhibits(passes.evidence, expected):
+    tell("reading what was kept")
+    stored = Stored(passes.kept, control)
+    stored.ask(others)
+    for exhibit in _exhibits(passes, expected, stored, others):
         tell(f"searching {exhibit.name}")
         found = examine(exhibit, planted, control)
         rows.append(found.artefact)
         finds += found.finds
         problems += found.problems
-    return tuple(rows), tuple(finds), problems
+    return tuple(rows), tuple(finds), [*problems, *stored.problems]
+
+
+def _exhibits(
+    passes: Passes, expected: Sequence[str], stored: Stored, others: OtherProcess
+) -> Iterator[Exhibit]:
+    """Yield the artefacts; the exports come last, since they are made meanwhile."""
+    yield from exhibits(passes.evidence, expected)
+    yield stored.history(expected)
+    yield stored.exports(others, expected)
 
 
 def _expected(executor: PlantedExecutor, passes: Passes, settings: Settings) -> list[str]:

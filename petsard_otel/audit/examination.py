@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from petsard_otel.audit.evidence import LOG_OUTPUT, REPORTS, REPRS
-from petsard_otel.audit.payloads import PROTOCOLS, REQUESTS, Piece, joined, pieces
+from petsard_otel.audit.payloads import PROTOCOLS, REQUESTS, Piece, taken_apart
 from petsard_otel.audit.result import Artefact, Find
 from petsard_otel.audit.search import Hit, Searcher
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 LOCAL = frozenset({REPORTS, REPRS})
 """Artefacts that stay in the process, where columns have their names."""
 
-_SEPARATOR = b"\n\x1e\n"
+SEPARATOR = b"\n\x1e\n"
+"""What stands between parts of an artefact's bytes."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Exhibit:
         joined: Texts that belong together, one behind the other.
         expected: What must be in it.
         lacking: The protocols that it did not come over.
+        bytes_place: What its bytes are called where something was found in them alone.
+        controls: Further copies of its parts, each with a sentinel in it that must be found.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Exhibit:
     joined: tuple[Piece, ...]
     expected: tuple[str, ...]
     lacking: tuple[str, ...] = ()
+    bytes_place: str = "the bytes of a request, or its headers"
+    controls: tuple[Piece, ...] = ()
 
 
 class Examined(NamedTuple):
@@ -78,18 +83,16 @@ def exhibits(evidence: Evidence, expected: Sequence[str]) -> list[Exhibit]:
     for name, names in ((REPORTS, first), (LOG_OUTPUT, first), (REPRS, ("Executor", "Status"))):
         texts = [text for text in evidence.texts if text.artefact == name]
         located = tuple(Piece(f"{text.place}, {text.during}", text.text) for text in texts)
-        raw = _SEPARATOR.join(piece.data for piece in located)
+        raw = SEPARATOR.join(piece.data for piece in located)
         found.append(Exhibit(name, len(texts), raw, located, (), names))
     return found
 
 
 def _of_payloads(name: str, payloads: Sequence[Payload], expected: tuple[str, ...]) -> Exhibit:
-    raw = _SEPARATOR.join(part for p in payloads for part in (p.headers, p.body))
-    messages = [message for p in payloads if (message := p.message) is not None]
-    found: list[Piece] = []
-    for message in messages:
-        found += pieces(message)
-    return Exhibit(name, len(payloads), raw, tuple(found), tuple(joined(messages)), expected)
+    raw = SEPARATOR.join(part for p in payloads for part in (p.headers, p.body))
+    messages = (message for p in payloads if (message := p.message) is not None)
+    pieces, joined = taken_apart(messages)
+    return Exhibit(name, len(payloads), raw, tuple(pieces), tuple(joined), expected)
 
 
 def examine(exhibit: Exhibit, sentinels: Sequence[Sentinel], control: Sentinel) -> Examined:
@@ -130,10 +133,15 @@ def _search(
     problems = []
     if control not in raw:
         problems.append(f"{exhibit.name}: a sentinel put into a copy of them was not found")
+    problems += (
+        f"{exhibit.name}: a sentinel put into {piece.place} was not found"
+        for piece in exhibit.controls
+        if control not in {hit.sentinel for hit in searcher.hits(piece.data)}
+    )
     raw.discard(control)
     if raw:
         located += _located(exhibit.pieces, searcher)
-    together = _SEPARATOR.join(piece.data for piece in exhibit.joined)
+    together = SEPARATOR.join(piece.data for piece in exhibit.joined)
     placed = {hit.sentinel for _, hit in located}
     rest = {hit.sentinel for hit in searcher.hits(together)} - placed
     if rest:
@@ -141,7 +149,7 @@ def _search(
         located.update({key: count for key, count in cut.items() if key[1].sentinel in rest})
     placed = {hit.sentinel for _, hit in located}
     for sentinel in raw - placed:
-        located["the bytes of a request, or its headers", Hit(sentinel, "bytes")] += 1
+        located[exhibit.bytes_place, Hit(sentinel, "bytes")] += 1
     return located, problems
 
 
@@ -174,7 +182,7 @@ def _with_control(exhibit: Exhibit, control: Sentinel) -> bytes:
     """Return an artefact's bytes with a sentinel behind them that left in base64."""
     signal, text = exhibit.name.partition(" ")[0], str(control.value)
     leak = _leaky(signal, text) if signal in REQUESTS else base64.b64encode(text.encode())
-    return _SEPARATOR.join((exhibit.raw, leak))
+    return SEPARATOR.join((exhibit.raw, leak))
 
 
 def _leaky(signal: str, text: str) -> bytes:

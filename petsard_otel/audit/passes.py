@@ -12,6 +12,7 @@ from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
 from petsard_otel.audit.evidence import REPRS, Evidence, captured_logs
+from petsard_otel.audit.kept import KeptRun, KeptRuns
 from petsard_otel.audit.payloads import PROTOCOLS
 from petsard_otel.audit.pipeline import PlantedExecutor, Recording
 from petsard_otel.audit.planting import CATEGORIES, EVERY_TEXT, NOTHING, SOME_CELLS, Planter
@@ -20,6 +21,7 @@ from petsard_otel.audit.receivers import receiver
 from petsard_otel.audit.replay import WAYS_TO_FAIL, ReplayExecutor, Scene, Stage, secret_content
 from petsard_otel.config import EXECUTOR
 from petsard_otel.exceptions import ConfigError
+from petsard_otel.settings import HISTORY
 from petsard_otel.telemetry.setup import configure
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Passes:
 
     Attributes:
         evidence: What left meanwhile, or could have.
+        kept: What was kept on disk.
         recording: What the pipeline's modules did.
         failure: What the pipeline failed with on its own data, and in which module.
         planted: What could be planted into the tables that are read.
@@ -63,6 +66,7 @@ class Passes:
         tell: Callable[[str], None],
     ) -> None:
         self.evidence = Evidence()
+        self.kept = KeptRuns(space.private)
         self.recording = Recording()
         self.planter = Planter(mint)
         self.failure: tuple[str, BaseException] | None = None
@@ -79,15 +83,20 @@ class Passes:
     def run(self) -> None:
         """Run them all. Telemetry that `configure()` set up before is replaced."""
         with _quiet_environment(self._mint), _no_context(), captured_logs(self.evidence):
-            with self._exporting("http/protobuf", THE_RUN):
-                self._run_pipeline()
-            stage = Stage(self._mint, self.recording)
-            for protocol in PROTOCOLS:
-                for field_names in (None, "hashed"):
-                    name = f"a replay over {protocol}" + (", names hashed" if field_names else "")
-                    with self._exporting(protocol, name, field_names):
-                        self._replay_all(stage, is_renamed=field_names is not None)
+            # What was set up before sends the rest, and may note that in a history of its own.
+            configure().shutdown()
+            with self.kept.in_force():
+                with self._exporting("http/protobuf", THE_RUN):
+                    self._run_pipeline()
+                self._replay_everything(Stage(self._mint, self.recording))
             self._mistype_keys()
+
+    def _replay_everything(self, stage: Stage) -> None:
+        for protocol in PROTOCOLS:
+            for field_names in (None, "hashed"):
+                name = f"a replay over {protocol}" + (", names hashed" if field_names else "")
+                with self._exporting(protocol, name, field_names):
+                    self._replay_all(stage, is_renamed=field_names is not None)
 
     def _run_pipeline(self) -> None:
         """Run the pipeline with all that can be planted; with less where it fails of that."""
@@ -97,7 +106,10 @@ class Passes:
             executor = PlantedExecutor(
                 self._space.config, self._adapters, self.planter, self.recording, what
             )
+            run = KeptRun(executor.status.run_id, THE_RUN)
+            executor.meanwhile = self._copying(executor.sequence[-1], run)
             self.failure = self._failure_of(executor)
+            self.kept.took(run)
             self.recording.take_steps(executor.status)
             self.evidence.take_run(executor)
             if self.failure is None or len(self._mint.sentinels) == before:
@@ -138,11 +150,16 @@ class Passes:
         self._tell(f"{self.evidence.during}: {scene}")
         self.count += 1
         executor = ReplayExecutor(content, stage, scene)
+        run = KeptRun(executor.status.run_id, self.evidence.during, scene)
+        if scene.is_uneventful and self._protocol == PROTOCOLS[0]:
+            stage.meanwhile = self._copying(executor.sequence[-1], run)
         has_failed = False
         try:
             executor.run()
         except PLANTED_ERRORS:
             has_failed = True
+        stage.meanwhile = _nothing
+        self.kept.took(run)
         if has_failed != (scene.failing is not None):
             self.problems.append(f"{self.evidence.during}: {scene} did not go as planned")
         # What is local is the same whatever the protocol.
@@ -157,7 +174,12 @@ class Passes:
         self.evidence.during, self._protocol = name, protocol
         with receiver(protocol, self.evidence.take_payload) as endpoint:
             configuration = configure(
-                endpoint, protocol=protocol, sample_ratio=1.0, field_names=field_names, logs=True
+                endpoint,
+                protocol=protocol,
+                sample_ratio=1.0,
+                field_names=field_names,
+                logs=True,
+                history=self.kept.path,
             )
             try:
                 yield
@@ -166,6 +188,18 @@ class Passes:
         delivery = configuration.delivery
         if delivery is None or delivery.delivered < delivery.sampled:
             self.problems.append(f"{name}: not every span reached the receiver")
+
+    def _copying(self, module: str, run: KeptRun) -> Callable[[str], None]:
+        """Return what copies the history the first time that this module is at work."""
+        is_copied = False
+
+        def copy(name: str) -> None:
+            nonlocal is_copied
+            if name == module and not is_copied:
+                is_copied = True
+                self.kept.copy(run)
+
+        return copy
 
     def _mistype_keys(self) -> None:
         """Take what a ConfigError says of a key that is unknown, beside a secret."""
@@ -202,7 +236,7 @@ def _quiet_environment(mint: Mint) -> Iterator[None]:
         name: value
         for name, value in os.environ.items()
         if name.startswith(is_ours) and name not in KEPT_VARIABLES
-    } | {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy", "no_grpc_proxy")}
+    } | {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy", "no_grpc_proxy", HISTORY)}
     changed = dict.fromkeys((*former, "BAGGAGE")) | {
         "BAGGAGE": f"cell={quote(mint.said('baggage', 'the environment'))}",
         "NO_PROXY": "127.0.0.1",
@@ -224,3 +258,7 @@ def _set_variables(values: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+def _nothing(_: str) -> None:
+    """Do nothing."""

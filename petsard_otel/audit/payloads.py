@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -32,6 +32,9 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 _WHOLES = frozenset({"Span", "LogRecord", "Event", "Metric", "Resource"})
 """Messages whose texts, one behind the other, may make up a value that was cut."""
+
+_SINGLE = (str, bytes, int, float, Message)
+"""What a field holds that has one value."""
 
 
 @dataclass(frozen=True)
@@ -75,37 +78,45 @@ class Piece(NamedTuple):
         return str(self.value).encode("utf-8", "surrogatepass")
 
 
-def pieces(message: Any) -> list[Piece]:
-    """Return every text, byte string and number of a request."""
-    return list(_walk(message, ""))
+class Whole(NamedTuple):
+    """A span, a log record or a resource: what belongs together."""
+
+    place: str
+    time: int
+    texts: list[Piece]
 
 
-def joined(messages: Iterable[Any]) -> list[Piece]:
-    """Return what requests say when texts are put one behind the other.
+def taken_apart(messages: Iterable[Any]) -> tuple[list[Piece], list[Piece]]:
+    """Take messages apart.
 
-    Within a span, a log record or a resource: its texts in their order, and by the names of
-    their keys. Across all spans: the values of each key, and the parts of wide schemas, in the
-    order of time.
+    Returns:
+        Every text, byte string and number, and what texts say that are put one behind the other.
+        Within a span, a log record or a resource these are its texts in their order, and by the
+        names of their keys. Across all spans: the values of each key, and the parts of wide
+        schemas, in the order of time.
     """
-    found: list[Piece] = []
-    by_key: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    pieces: list[Piece] = []
+    wholes: list[Whole] = []
     for message in messages:
-        for place, whole in _wholes(message, ""):
-            texts = [piece for piece in _walk(whole, "") if isinstance(piece.value, str)]
-            in_order = "".join(piece.value for piece in texts)
-            by_name = "".join(piece.value for piece in sorted(texts, key=lambda p: p.place))
-            found.append(Piece(f"{place}, its texts joined", in_order))
-            if by_name != in_order:
-                found.append(Piece(f"{place}, its texts joined by key", by_name))
-            time = _time_of(whole)
-            for piece in texts:
-                by_key[piece.place].append((time, piece.value))
+        _walk(message, "", pieces, wholes, ())
+    return pieces, list(_joined(wholes))
+
+
+def _joined(wholes: Iterable[Whole]) -> Iterator[Piece]:
+    by_key: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for place, time, texts in wholes:
+        in_order = "".join(piece.value for piece in texts)
+        by_name = "".join(piece.value for piece in sorted(texts, key=lambda p: p.place))
+        yield Piece(f"{place}, its texts joined", in_order)
+        if by_name != in_order:
+            yield Piece(f"{place}, its texts joined by key", by_name)
+        for piece in texts:
+            by_key[piece.place].append((time, piece.value))
     for key, values in by_key.items():
         if len(values) > 1:
             values.sort(key=lambda entry: entry[0])
             text = "".join(value for _, value in values)
-            found.append(Piece(f"all spans, {key} joined", text))
-    return found
+            yield Piece(f"all spans, {key} joined", text)
 
 
 def _time_of(message: Any) -> int:
@@ -115,30 +126,45 @@ def _time_of(message: Any) -> int:
     return 0
 
 
-def _wholes(message: Any, place: str) -> Iterator[tuple[str, Any]]:
-    for _, inner in _fields(message):
-        if isinstance(inner, Message):
-            at = place + _place_of(inner)
-            if inner.DESCRIPTOR.name in _WHOLES:
-                yield at.strip(", "), inner
-            yield from _wholes(inner, at)
+def _walk(
+    message: Any,
+    place: str,
+    pieces: list[Piece],
+    wholes: list[Whole],
+    around: tuple[tuple[int, list[Piece]], ...],
+) -> None:
+    """Take one message apart.
 
-
-def _walk(message: Any, place: str) -> Iterator[Piece]:
+    Args:
+        message: The message.
+        place: Where it is.
+        pieces: Takes every text, byte string and number.
+        wholes: Takes what belongs together.
+        around: The wholes that it is in: how long their own places are, and their texts.
+    """
+    kind = message.DESCRIPTOR.name
+    if kind in _WHOLES:
+        whole = Whole(place.strip(", "), _time_of(message), [])
+        wholes.append(whole)
+        around = (*around, (len(place), whole.texts))
     for name, value in _fields(message):
         if isinstance(value, Message):
             at = ", body" if name == "body" else _place_of(value)
-            yield from _walk(value, place + at)
-        elif name == "key" and message.DESCRIPTOR.name == "KeyValue":
-            yield Piece(f"{place} (the key)".strip(", "), value)
+            _walk(value, place + at, pieces, wholes, around)
+            continue
+        if name == "key" and kind == "KeyValue":
+            at = f"{place} (the key)"
         else:
-            shown = "" if name.endswith("_value") else f", {name}"
-            yield Piece(f"{place}{shown}".strip(", "), value)
+            at = place if name.endswith("_value") else f"{place}, {name}"
+        pieces.append(Piece(at.strip(", "), value))
+        if isinstance(value, str):
+            for length, texts in around:
+                texts.append(Piece(at[length:].strip(", "), value))
 
 
 def _fields(message: Any) -> Iterator[tuple[str, Any]]:
     for field, value in message.ListFields():
-        if isinstance(value, str | bytes | int | float | Message):
+        if isinstance(value, _SINGLE):
             yield field.name, value
         else:
             for entry in value:

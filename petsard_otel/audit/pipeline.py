@@ -86,7 +86,11 @@ class Recording:
 
 
 class PlantedExecutor(Executor):
-    """Runs a pipeline with sentinels in every table that is read from outside."""
+    """Runs a pipeline with sentinels in every table that is read from outside.
+
+    Attributes:
+        meanwhile: Called with the module's name while one is at work.
+    """
 
     def __init__(
         self,
@@ -105,6 +109,7 @@ class PlantedExecutor(Executor):
             recording: Takes what the modules did.
             what: What is planted.
         """
+        self.meanwhile: Callable[[str], None] = lambda _: None
         self._adapters = adapters
         self._planter = planter
         self._recording = recording
@@ -117,7 +122,8 @@ class PlantedExecutor(Executor):
             return adapter
         # The class that did the work is on the module's span by its name.
         wrapper = type(type(adapter).__name__, (Planted,), {})
-        planted: Adapter = wrapper(adapter, execution, self._planter, self._recording, self._what)
+        planted: Planted = wrapper(adapter, execution, self._planter, self._recording, self._what)
+        planted.meanwhile = self.meanwhile
         return planted
 
     def _create(self, module: str, experiment: str, parameters: Mapping[str, Any]) -> Adapter:
@@ -138,6 +144,7 @@ class Planted:
         recording: Recording,
         what: str,
     ) -> None:
+        self.meanwhile: Callable[[str], None] = lambda _: None
         self._adapter = adapter
         self._execution = execution
         self._planter = planter
@@ -152,6 +159,7 @@ class Planted:
     def run(self, input: dict[str, Any]) -> None:
         """Have the other do its work."""
         self._adapter.run(input)
+        self.meanwhile(self._execution.module)
 
     def get_result(self) -> Any:
         """Return what the other made, with sentinels where it was read."""

@@ -19,7 +19,7 @@ from petsard_otel.schema import Attribute, Schema
 from petsard_otel.telemetry.spans import experiment_label, step_span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from petsard_otel.adapter import Adapter
     from petsard_otel.audit.pipeline import Recorded, Recording
@@ -59,6 +59,11 @@ class Scene:
     failing: str | None = None
     way: str = "run"
 
+    @property
+    def is_uneventful(self) -> bool:
+        """Whether it is like the pipeline's own run, but for its secrets."""
+        return self.failing is None and not self.every_type
+
     def __str__(self) -> str:
         if self.failing is not None:
             return f"{self.failing} fails in {self.way}"
@@ -66,11 +71,18 @@ class Scene:
 
 
 class Stage:
-    """What the replays of one audit share."""
+    """What the replays of one audit share.
+
+    Attributes:
+        mint: Makes sentinels.
+        recording: What the modules did.
+        meanwhile: Called with the module's name while one is at work.
+    """
 
     def __init__(self, mint: Mint, recording: Recording) -> None:
         self.mint = mint
         self.recording = recording
+        self.meanwhile: Callable[[str], None] = lambda _: None
         self._names: dict[str, str] = {}
         self._results: dict[str, Any] = {}
 
@@ -80,8 +92,9 @@ class Stage:
         place = f"{execution.module}[{experiment_label(execution.experiment)}]"
         result, schema = self._made(known, place, scene)
         name = "Adapter" if known is None else known.operator_type
-        made: Adapter = type(name, (Replayed,), {})(self.mint, execution, scene, result, schema)
-        made.steps = ["step"] if known is None else known.steps  # type: ignore[attr-defined]
+        made: Replayed = type(name, (Replayed,), {})(self.mint, execution, scene, result, schema)
+        made.steps = ["step"] if known is None else known.steps
+        made.meanwhile = self.meanwhile
         return made
 
     def _made(self, known: Recorded | None, place: str, scene: Scene) -> tuple[Any, Any]:
@@ -153,6 +166,7 @@ class Replayed:
         self, mint: Mint, execution: Execution, scene: Scene, result: Any, schema: Any
     ) -> None:
         self.steps: list[str] = []
+        self.meanwhile: Callable[[str], None] = lambda _: None
         self._mint = mint
         self._execution = execution
         self._scene = scene
@@ -183,6 +197,7 @@ class Replayed:
         with step_span("audited"):
             if not is_aside:
                 misbehave(self._mint, f"{self._place}, in a step")
+            self.meanwhile(self._execution.module)
             self._fail("run")
             self._fail("run, with a group")
 

@@ -157,7 +157,7 @@ def _verdict(result: AuditResult) -> Iterator[RenderableType]:
     yield Text(NOT_SEARCHED, style="dim")
     yield Text()
     for problem in result.problems:
-        yield Text.assemble(("✗ this audit proves less than it should: ", "bold red"), problem)
+        yield Text.assemble(("✗ not as it must be: ", "bold red"), problem)
     if result.failure is not None:
         yield Text.assemble(
             ("✗ the pipeline did not come to its end: ", "bold red"), visible(result.failure)

@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+HISTORY, EXPORTS = "history", "exports"
+"""The artefacts that are on disk."""
+
+_NAMED_FIRST = frozenset({"reports", "reprs", "log output", EXPORTS})
+"""Artefacts of texts, whose places begin with what the text is."""
+
+
 @dataclass(frozen=True)
 class Find:
     """A sentinel that left.
@@ -31,7 +38,7 @@ class Find:
     def way(self) -> str:
         """What it left by, whichever span that was on: `attribute petsard.step.name`."""
         parts = self.place.split(", ")
-        return parts[0] if self.artefact in {"reports", "reprs", "log output"} else parts[-1]
+        return parts[0] if self.artefact in _NAMED_FIRST else parts[-1]
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class AuditResult:
         settings: What the PETSARD_OTEL_* variables allowed to leave.
         artefacts: What was searched.
         finds: What was found.
-        problems: Why the audit proves less than it should, where it does.
+        problems: What could not be looked at, and which files others may use.
         notes: What was not planted, and why.
         planted: How many sentinels of which kind there were.
         runs: How often the pipeline was run or replayed.

@@ -153,12 +153,15 @@ class Searcher:
             return
         import numpy as np
 
-        wanted = np.sort(np.frombuffer(b"".join(self._packed), dtype="<u8"))
+        wanted = np.frombuffer(b"".join(self._packed), dtype="<u8")
+        # The first two bytes tell nearly all that is none of them.
+        is_beginning = np.zeros(1 << 16, dtype=bool)
+        is_beginning[wanted.astype(np.uint16)] = True
         for shift in range(min(8, len(data) - 7)):
             end = len(data) - (len(data) - shift) % 8
             read = np.frombuffer(data[shift:end], dtype="<u8")
-            places = np.minimum(np.searchsorted(wanted, read), len(wanted) - 1)
-            for value in read[wanted[places] == read]:
+            likely = read[is_beginning[read.astype(np.uint16)]]
+            for value in likely[np.isin(likely, wanted)]:
                 yield self._packed[value.tobytes()]
 
 

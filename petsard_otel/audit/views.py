@@ -21,18 +21,25 @@ MAX_DEPTH = 3
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """How much of one compressed piece is looked at."""
 
+BEFORE_BYTES = 64
+"""How much is looked at of what comes before the first sign of an encoding."""
+
 _SEPARATOR = b"\n"
 
 # Eight letters in base64 are at least twelve characters, in hexadecimal sixteen.
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{16,}")
+# Each of these begins with what is rare, since that is what `re` looks for fast. What may come
+# before, and needed no encoding itself, has a pattern of its own.
 _ESCAPES = {
-    rb"\x": re.compile(rb"(?:\\x[0-9A-Fa-f]{2}|[!-\[\]-~]){8,}"),
-    rb"\u00": re.compile(rb"(?:\\u00[0-9A-Fa-f]{2}|[!-\[\]-~]){8,}"),
+    rb"\x": re.compile(rb"\\x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2}|[!-\[\]-~])*"),
+    rb"\u00": re.compile(rb"\\u00[0-9A-Fa-f]{2}(?:\\u00[0-9A-Fa-f]{2}|[!-\[\]-~])*"),
 }
-_PERCENT = re.compile(rb"(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z._~+-]){8,}")
-_WIDE = re.compile(rb"(?:[\x20-\x7e]\x00{1,3}){8,}[\x20-\x7e]?|(?:\x00{1,3}[\x20-\x7e]){8,}")
-_WIDE_PIECE = re.compile(rb"\x00[\x20-\x7e]\x00{1,3}[\x20-\x7e]\x00")
+_BEFORE_ESCAPE = re.compile(rb"[!-\[\]-~]*\Z")
+_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z._~+-])*")
+_BEFORE_PERCENT = re.compile(rb"[0-9A-Za-z._~+-]*\Z")
+_WIDE = re.compile(rb"\x00[\x20-\x7e](?:\x00{1,3}[\x20-\x7e]){6,}")
+_BEFORE_WIDE = re.compile(rb"[\x20-\x7e]?\Z")
 _COMPRESSED = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
@@ -69,9 +76,7 @@ def _hexadecimal(data: bytes) -> bytes:
 
 
 def _percent(data: bytes) -> bytes:
-    if b"%" not in data:
-        return b""
-    return _joined(unquote_to_bytes(run) for run in set(_PERCENT.findall(data)) if b"%" in run)
+    return _joined(unquote_to_bytes(run) for run in _runs(_PERCENT, _BEFORE_PERCENT, data))
 
 
 def _escaped(data: bytes) -> bytes:
@@ -79,17 +84,23 @@ def _escaped(data: bytes) -> bytes:
     return _joined(
         unquote_to_bytes(run.replace(mark, b"%"))
         for mark, pattern in _ESCAPES.items()
-        if mark in data
-        for run in set(pattern.findall(data))
-        if mark in run
+        for run in _runs(pattern, _BEFORE_ESCAPE, data)
     )
 
 
 def _wide(data: bytes) -> bytes:
     """Read UTF-16 and UTF-32, of either byte order, as what it is without its zeros."""
-    if _WIDE_PIECE.search(data) is None:
-        return b""
-    return _joined(run.replace(b"\x00", b"") for run in set(_WIDE.findall(data)))
+    return _joined(run.replace(b"\x00", b"") for run in _runs(_WIDE, _BEFORE_WIDE, data))
+
+
+def _runs(pattern: re.Pattern[bytes], before: re.Pattern[bytes], data: bytes) -> set[bytes]:
+    """Return what matches, with a little of what may come before it."""
+    found = set()
+    for match in pattern.finditer(data):
+        start = match.start()
+        head = before.search(data, max(start - BEFORE_BYTES, 0), start)
+        found.add((head[0] if head else b"") + match[0])
+    return found
 
 
 def _inflated(data: bytes) -> bytes:

@@ -31,11 +31,13 @@ class Workspace:
     """The folder, and the user's configuration as it is run in there.
 
     Attributes:
+        private: Another folder, for what the audit itself keeps: its path is no secret.
         content: The user's configuration, as it was given.
         config: What the Executor is given: a path where the user gave one, else a dict.
     """
 
     def __init__(self, folder: Path, config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
+        self.private = folder.parent
         self._folder = folder
         self._links = 0
         document = read_document(config)
