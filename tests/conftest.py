@@ -14,10 +14,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from petsard_otel import Attribute, Schema, Status
+from petsard_otel import Attribute, Schema, Status, configure
+from petsard_otel.history.journals import journal_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 # These tests run PETsARD itself; `make test-petsard` has an environment for them.
 collect_ignore = [] if find_spec("petsard") else ["with_petsard"]
@@ -127,3 +129,13 @@ def table(cars: Schema) -> Callable[..., TableAdapter]:
         return TableAdapter(schema, result)
 
     return make
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[Path]:
+    """Have this process's runs kept in a database that is closed in the end; give its path."""
+    path = tmp_path / "kept" / "runs.db"
+    configuration = configure(history=path)
+    yield path
+    configuration.shutdown()
+    journal_at(path).close()

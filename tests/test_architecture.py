@@ -66,6 +66,7 @@ def test_nothing_needs_the_command_line() -> None:
 @pytest.mark.parametrize(
     "name",
     ["records", "schema", "store", "config", "documents", "adapter", "state",
+     *(f"exporting/{name}" for name in ("lanes", "perfetto", "spans", "tables", "wire")),
      *(name for name in FILES if name.startswith("reports/"))],
 )  # fmt: skip
 def test_the_values_and_their_readers_know_no_telemetry(name: str) -> None:

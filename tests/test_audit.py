@@ -36,6 +36,8 @@ from petsard_otel.audit.tables import every_type
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 
 PIPELINE = """\
@@ -97,7 +99,7 @@ def test_the_demo_is_private(tmp_path: Path) -> None:
         "captures structure · column names plain · exceptions' messages withheld · "
         "log texts withheld"
     )
-    rows = {line[:18].strip(): line.split()[-1] for line in lines[5:12]}
+    rows = {line[:18].strip(): line.split()[-1] for line in lines[5:14]}
     assert rows == {
         "traces over gRPC": "none",
         "traces over HTTP": "none",
@@ -106,6 +108,8 @@ def test_the_demo_is_private(tmp_path: Path) -> None:
         "reports": "none",
         "log output": "none",
         "reprs": "none",
+        "history": "none",
+        "exports": "none",
     }
     assert lines[-1] == "✓ nothing that was planted left"
     (tmp_path / "tmp").rmdir()
@@ -127,7 +131,9 @@ def test_json_tells_everything(folder: Path) -> None:
             "born, member (PETSARD_OTEL_FIELD_NAMES=hashed hides them)"
         ),
     ]
+    assert result["artefacts"][0].keys() == {"name", "items", "bytes_searched", "sentinels"}
     assert all(row["items"] and row["bytes_searched"] for row in result["artefacts"])
+    assert [row["name"] for row in result["artefacts"]][-2:] == ["history", "exports"]
     assert {
         "text cell",
         "category",
@@ -150,9 +156,11 @@ def test_what_is_opted_into_is_a_find(folder: Path) -> None:
     assert found.returncode == 1
     assert "exceptions' messages sent" in found.stdout
     assert (
-        "✗ attribute exception.message in traces over gRPC, traces over HTTP, logs:" in found.stdout
+        "✗ attribute exception.message in traces over gRPC, traces over HTTP, logs, history: "
+        in found.stdout
     )
     assert "in span Loader.audited, attribute exception.message, as" in found.stdout
+    assert "✗ export as parquet in exports: " in found.stdout
     assert "✗ sentinels left, of those planted in" in found.stdout.splitlines()[-1]
 
 

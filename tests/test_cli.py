@@ -552,7 +552,8 @@ def test_a_dead_collector_is_one_warning(folder: Path, protocol: str) -> None:
     (line,) = found.stderr.splitlines()
     assert re.fullmatch(
         r"warning: none of 7 spans and no metrics reached the collector at http://127\.0\.0\.1:9 "
-        r"\(trace \w{32}\): connection refused; the results are not affected",
+        r"\(trace \w{32}\): connection refused; the results are not affected "
+        r"and `petsard-otel push` sends what is lacking",
         line,
     )
 

@@ -14,6 +14,8 @@ import pytest
 
 import petsard_otel
 from petsard_otel import Config, Status, attributes, settings
+from petsard_otel.cli import HOMES
+from petsard_otel.cli.parser import parser
 from petsard_otel.config import MODULES
 
 from .conftest import Pipeline
@@ -61,7 +63,7 @@ def test_every_variable_is_documented() -> None:
     """The README's table has every variable that is read, and no other."""
     read = {v for v in vars(settings).values() if str(v).startswith("PETSARD_OTEL_")}
     assert set(re.findall(r"^\| `(PETSARD_OTEL_[A-Z_]+)`", README, re.MULTILINE)) == read
-    assert len(read) == 7
+    assert len(read) == 8
 
 
 @pytest.mark.parametrize("name", petsard_otel.__all__)
@@ -105,10 +107,34 @@ def test_every_option_of_the_command_is_documented() -> None:
         text=True,
         check=True,
     )
-    options = set(re.findall(r"--[a-z]+", found.stdout.partition("options:")[2])) - {"--help"}
-    table = set(re.findall(r"^\| `(--[a-z]+)", README, re.MULTILINE))
+    options = set(re.findall(r"--[a-z][a-z-]+", found.stdout.partition("options:")[2])) - {"--help"}
+    table = set(re.findall(r"^\| `(--[a-z][a-z-]+)", README, re.MULTILINE))
     assert table <= options
     assert {option for option in options if option not in README} == set()
+
+
+@pytest.mark.parametrize("command", HOMES)
+def test_every_command_is_documented(command: str) -> None:
+    """Each is in the README, and each of its options there or on a page that it names."""
+    found = subprocess.run(
+        [sys.executable, "-m", "petsard_otel", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pages = README + "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    options = set(re.findall(r"^  (?:-\w, )?(--[a-z][a-z-]+)", found.stdout, re.MULTILINE))
+    assert f"`petsard-otel {command}" in README
+    assert {option for option in options if option not in pages} == set()
+
+
+def test_every_command_that_the_history_page_shows_is_one() -> None:
+    """What it tells to type is understood, option by option."""
+    page = (ROOT / "docs" / "history.md").read_text()
+    shown = re.findall(r"^    \$ petsard-otel (.*?)(?: [|>] ?.*)?$", page, re.MULTILINE)
+    assert len(shown) == 12
+    for arguments in shown:
+        parser().parse_args(shlex.split(arguments))
 
 
 @pytest.mark.usefixtures("project")
@@ -132,6 +158,7 @@ def test_the_metrics_page_runs_as_written() -> None:
     exec(compile(shown[0], "metrics-and-logs.md", "exec"), {})  # noqa: S102  our own page
 
 
+@pytest.mark.once
 def test_the_audit_page_s_tests_run_as_written(project: Path) -> None:
     """What it tells to write into a test suite passes there, for a module that keeps quiet."""
     shown = blocks((ROOT / "docs" / "audit.md").read_text(), "python")
@@ -155,6 +182,7 @@ def test_the_audit_page_s_tests_run_as_written(project: Path) -> None:
     assert found.stdout.rstrip().splitlines()[-1].startswith("3 passed"), found.stdout
 
 
+@pytest.mark.once
 def test_the_readmes_commands_run_as_written(project: Path) -> None:
     """Every `petsard-otel` line that needs no server works beside the examples."""
     commands = [
@@ -163,7 +191,11 @@ def test_the_readmes_commands_run_as_written(project: Path) -> None:
         for line in block.splitlines()
         if line.startswith("$ petsard-otel") and "--endpoint" not in line
     ]
-    assert len(commands) == 5
+    assert [command.split()[1] for command in commands] == [
+        *("run", "run", "run", "doctor"),
+        *("runs", "show", "timing", "schema", "compare", "export", "prune"),
+        "audit",
+    ]
     program = shlex.join([sys.executable, "-m", "petsard_otel"])
     for command in commands:
         typed = command.replace("petsard-otel", program, 1).replace("| jq '.[0]'", "> steps.json")

@@ -453,8 +453,11 @@ def test_a_server_that_is_no_receiver() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("answer", "asked"), [("text/html; charset=utf-8", 1), ("application/json", 2)]
+)
 def test_a_web_site_that_says_yes_to_everything(
-    variables: Callable[..., None], tmp_path: Path
+    answer: str, asked: int, variables: Callable[..., None], tmp_path: Path
 ) -> None:
     """As Jaeger's own pages do: no span arrives, though the answer is 200.
 
@@ -466,17 +469,17 @@ def test_a_web_site_that_says_yes_to_everything(
     credentials = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def do_GET(self, kind: str = "text/html") -> None:
             credentials.append(self.headers["Authorization"])
             self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", "6")
             self.end_headers()
             self.wfile.write(b"<html>")
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.do_GET()
+            self.do_GET(answer)
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -489,7 +492,7 @@ def test_a_web_site_that_says_yes_to_everything(
         finally:
             server.shutdown()
             thread.join()
-    assert credentials == [None, None]
+    assert credentials == [None] * asked
     assert problems(found) == ["traces test"]
     assert told(found, "receiver")["traces test"][1:] == (
         "a web site says yes to the request, but it shows a page there: spans are lost",
@@ -1237,7 +1240,7 @@ def test_nothing_to_send_to_is_quick_and_fine() -> None:
     assert (found.returncode, found.stderr) == (0, "")
     lines = found.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[-1] == "✓ nothing is wrong, 2 notes"
+    assert lines[-1] == "✓ nothing is wrong, 1 note"
     assert [line for line in lines if line != line.rstrip()] == []
     assert "\x1b" not in found.stdout
 

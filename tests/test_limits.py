@@ -591,6 +591,7 @@ def test_odd_names_of_modules_experiments_and_steps_arrive(
 # Numbers.
 
 
+@pytest.mark.once
 def test_ten_thousand_experiments_of_a_run_arrive(recorded: Recorded, tmp_path: Path) -> None:
     """A run of ten thousand executions is whole in the trace, and within its limits at home."""
     (tmp_path / "t.csv").write_text("a\n1\n2\n")

@@ -62,6 +62,7 @@ def test_nothing_has_happened_yet() -> None:
         "failed_modules": (),
         "evicted": {"snapshots": 0, "changes": 0, "timings": 0},
         "telemetry_errors": 0,
+        "open_modules": (),
     }
 
 

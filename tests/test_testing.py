@@ -76,6 +76,7 @@ def test_one_adapter(petsard_sentinels, caplog):
 """
 
 
+@pytest.mark.once
 def test_a_users_suite_has_the_fixtures(tmp_path: Path) -> None:
     """One line switches them on; the audit fails the test of a module that leaks, with a table."""
     (tmp_path / "conftest.py").write_text(CONFTEST)
@@ -93,7 +94,10 @@ def test_a_users_suite_has_the_fixtures(tmp_path: Path) -> None:
     assert found.stdout.splitlines()[0].startswith(".F..")
     assert "1 failed, 3 passed" in found.stdout
     assert "AssertionError: the audit found something" in found.stdout
-    assert "attribute petsard.step.name in traces over gRPC, traces over HTTP" in found.stdout
+    assert (
+        "attribute petsard.step.name in traces over gRPC, traces over HTTP, history:"
+        in found.stdout
+    )
     assert "traces over gRPC" in found.stdout
 
 

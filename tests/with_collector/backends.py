@@ -40,20 +40,23 @@ class Jaeger(Server):
     Args:
         folder: Where it keeps its spans.
         prometheus: The URL of the Prometheus that its Monitor tab asks.
+        config: Its configuration, of the same variables.
 
     Attributes:
         otlp: Where it takes spans, as the Collector's layer `jaeger` wants to be told.
         url: Its pages, and what they ask.
     """
 
-    def __init__(self, folder: Path, prometheus: str = "http://127.0.0.1:1") -> None:
+    def __init__(
+        self, folder: Path, prometheus: str = "http://127.0.0.1:1", config: Path = CONFIG
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         names = ("OTLP", "QUERY", "QUERY_GRPC", "HEALTH", "TELEMETRY")
         ports = {name: free_port() for name in names}
         self.otlp = f"127.0.0.1:{ports['OTLP']}"
         self.url = f"http://127.0.0.1:{ports['QUERY']}"
         super().__init__(
-            [jaeger_binary(), "--config", str(CONFIG)],
+            [jaeger_binary(), "--config", str(config)],
             folder / "jaeger.log",
             f"http://127.0.0.1:{ports['HEALTH']}/status",
             {

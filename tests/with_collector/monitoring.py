@@ -198,6 +198,11 @@ def watched(folder: Path) -> Iterator[Watched]:
     try:
         collector.start()
         prometheus.start()
+        # It first looks for targets seconds after it is ready: what is shown for one interval only,
+        # as exemplars are, would be over by then.
+        wait_until(
+            lambda: prometheus.values("sum(up)") == {(): 2}, "Prometheus's first look at both"
+        )
         run = ["-m", "petsard_otel", "run", "--format", "json", "--steps", "--quiet"]
         to = ["--endpoint", collector.grpc]
         example = [*run, "examples/pipeline.yaml", *to]

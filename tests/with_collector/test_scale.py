@@ -65,7 +65,7 @@ def send(
     span.name = name
     span.end_time_unix_nano = time.time_ns()
     span.start_time_unix_nano = span.end_time_unix_nano - int(seconds * 1e9)
-    span.status.code = status
+    span.status.code = status  # type: ignore[assignment]  # its numbers have a type of their own
     for key, value in attributes.items():
         span.attributes.add(key=key.replace("_", ".")).value.string_value = value
     post(collector, request)
