@@ -150,6 +150,56 @@ def test_a_copy_of_the_files_at_any_moment_holds_what_had_ended(tmp_path: Path) 
     assert copied >= COPIES
 
 
+_KILLED_AFTER_STATEMENTS = """
+import os, signal, sqlite3, sys
+from petsard_otel import Executor, configure
+from petsard_otel.modules import create_adapter, loader
+
+def killing_after(number):
+    def watch(frame, event, called):
+        nonlocal number
+        is_one = event == "c_return" and called.__name__ == "execute"
+        if is_one and isinstance(called.__self__, sqlite3.Connection):
+            number -= 1
+            if not number:
+                os.kill(os.getpid(), signal.SIGKILL)
+    return watch
+
+number = status = 1
+while status:
+    child = os.fork()
+    if not child:
+        configure(history=f"{sys.argv[1]}/{number}.db")
+        sys.setprofile(killing_after(number))
+        Executor({"Loader": {"cars": {"filepath": sys.argv[2]}}}, engine="builtin").run()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    number += 1
+"""
+
+
+def test_after_every_single_statement_all_ways_of_looking_agree(tmp_path: Path) -> None:
+    """Killed between any two writes: no way of looking says that it is over, another that not."""
+    subprocess.run(
+        [sys.executable, "-c", _KILLED_AFTER_STATEMENTS, tmp_path, ROOT / "examples/cars.csv"],
+        check=True,
+    )
+    states = []
+    for number in range(1, len(list(tmp_path.glob("*.db"))) + 1):
+        history = tmp_path / f"{number}.db"
+        for run_id in kept_in(history):
+            with open_history(history) as found:
+                run = found.find(run_id)
+            summary = Status.load(run_id, history=history).get_status_summary()
+            assert (summary["state"], summary["total_snapshots"]) == (run.state, run.executions)
+            states.append(run.state)
+    # The run was over for the last, which nothing killed, and for few before it.
+    assert states[0] == "killed"
+    assert states[-1] == "completed"
+    assert states == sorted(states, reverse=True)
+    assert set(states) == {"completed", "killed"}
+
+
 ENDS = {
     "SIGTERM": "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)",
     "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)",

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
@@ -42,7 +42,7 @@ MAX_WAITING_BYTES = 64_000_000
 """How much may wait."""
 
 WRITES_AT_ONCE = 500
-"""How many writes that have waited are made together, while runs wait for them."""
+"""How much that has waited is written in one transaction, while runs wait for it."""
 
 MAX_WANTED = 4 * EXPORT_QUEUE_SIZE
 """Of so many spans it is remembered which they are until they have been accepted."""
@@ -129,7 +129,7 @@ class Journal:
         self._process = 0
         self._heartbeat: Heartbeat | None = None
         self._rows: WeakSet[RunRow] = WeakSet()
-        self._waiting: deque[Write] = deque()
+        self._waiting: deque[Sequence[Write]] = deque()
         self._waiting_bytes = 0
         self._wanted: dict[int, tuple[RunRow, int]] = {}
         self._is_dirty = False
@@ -206,6 +206,15 @@ class Journal:
         if self._unsaid is not None:
             self._say()
 
+    def write_together(
+        self, row: RunRow, statements: Iterable[tuple[str, tuple[Any, ...]]]
+    ) -> None:
+        """Write what is true only as a whole, as `write` does."""
+        with self._lock:
+            if not row.is_lost:
+                self._write_all([Write(sql, row, values) for sql, values in statements])
+        self._say()
+
     def want(self, span_id: int, row: RunRow, number: int) -> None:
         """Note which row a span is that is to be sent, until it has been accepted."""
         with self._lock:
@@ -227,8 +236,7 @@ class Journal:
 
     def _write_all(self, writes: Sequence[Write]) -> None:
         if self._waiting or self._is_within or not (self._connection or self._is_away):
-            for write in writes:
-                self._put_off(write)
+            self._put_off(writes)
             return
         try:
             self._mind_file()
@@ -290,7 +298,8 @@ class Journal:
                     return False
                 # The run waits for this thread meanwhile, which so waits for nobody.
                 connection = self._connected(0)
-                self._apply(connection, part, (_BEAT, (time.time_ns(), memory)))
+                beat = _BEAT, (time.time_ns(), memory)
+                self._apply(connection, chain.from_iterable(part), beat)
                 self._connected(RUN_BUSY_SECONDS)
             except (HistoryError, sqlite3.Error, OSError) as error:
                 if not database.is_busy(error):
@@ -370,17 +379,17 @@ class Journal:
         self._has_warned = False
 
     def _not_written(self, error: Exception, writes: Sequence[Write]) -> None:
-        if not database.is_busy(error):
+        if database.is_busy(error):
+            self._put_off(writes)
+        else:
             self._fail(error)
-            return
-        for write in writes:
-            self._put_off(write)
 
-    def _put_off(self, write: Write) -> None:
+    def _put_off(self, writes: Sequence[Write]) -> None:
+        """Keep writes for later, when they are made together as they would have been now."""
         if self._has_failed or self._is_over:
             return
-        self._waiting.append(write)
-        self._waiting_bytes += _size(write)
+        self._waiting.append(writes)
+        self._waiting_bytes += _size(writes)
         if self._waiting_bytes > MAX_WAITING_BYTES:
             self._fail(_too_long(self.path))
         else:
@@ -455,7 +464,8 @@ class Journal:
                 return
             connection = self._connected(database.BUSY_SECONDS if self._waiting else 0.1)
             waiting = tuple(self._waiting)
-            self._apply(connection, (*waiting, *self._unwanted()), (_GOODBYE, (time.time_ns(),)))
+            writes = chain(*waiting, self._unwanted())
+            self._apply(connection, writes, (_GOODBYE, (time.time_ns(),)))
         except (HistoryError, sqlite3.Error, OSError) as error:
             if self._waiting or not database.is_busy(error):
                 self._fail(_too_long(self.path) if database.is_busy(error) else error)
@@ -508,8 +518,9 @@ def _insert_run(connection: sqlite3.Connection, row: RunRow, process: int) -> in
     return database.first_span(found[0], process)
 
 
-def _size(write: Write) -> int:
-    return _WRITE_BYTES + sum(len(value) for value in write.values if type(value) is bytes)
+def _size(writes: Sequence[Write]) -> int:
+    values = chain.from_iterable(write.values for write in writes)
+    return _WRITE_BYTES * len(writes) + sum(len(found) for found in values if type(found) is bytes)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -85,9 +85,10 @@ class RunJournal:
         messages.end(message, span.end_time_ns, span.shown, is_error=span.is_error)
         body = message.SerializeToString()
         values = (number, span.end_time_ns, span.is_error, changes, body)
-        self._journal.write(row, _END_SPAN, values)
         if key.RUN_RESULT in span.shown:
-            self._end(row, span, changes)
+            self._end(row, span, changes, values)
+        else:
+            self._journal.write(row, _END_SPAN, values)
 
     def _begin(self, span: OpenSpan) -> RunRow:
         """Make the run's row; once in each process that writes of it."""
@@ -105,9 +106,10 @@ class RunJournal:
         self._row, self._process = row, process_id()
         return row
 
-    def _end(self, row: RunRow, span: OpenSpan, changes: int) -> None:
+    def _end(self, row: RunRow, span: OpenSpan, changes: int, of_span: tuple[Any, ...]) -> None:
+        """End a run together with its span, so that no kill comes between the two."""
         found = span.shown
-        values = (
+        of_run = (
             span.end_time_ns,
             found[key.RUN_RESULT],
             _storable(found.get(key.ERROR_TYPE)),
@@ -119,7 +121,7 @@ class RunJournal:
             _storable(found.get(key.ENGINE)),
             row.run_id,
         )
-        self._journal.write(row, _END_RUN, values)
+        self._journal.write_together(row, ((_END_SPAN, of_span), (_END_RUN, of_run)))
         self._journal.end(row)
 
 
