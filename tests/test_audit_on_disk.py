@@ -99,11 +99,12 @@ class LeakyJournal(RunJournal):
         super().ended(span)
         span.shown = shown
 
-    def _end(self, row: Any, span: OpenSpan, changes: int) -> None:
+    def _of_run(self, row: Any, span: OpenSpan, changes: int) -> tuple[Any, ...]:
         shown = span.shown
         span.shown = {**shown, "petsard.run.name": "".join(CELLS)}
-        super()._end(row, span, changes)
+        values = super()._of_run(row, span, changes)
         span.shown = shown
+        return values
 
 
 def test_a_journal_that_leaks_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +133,7 @@ class LeaksAtTheStart(LeakyJournal):
     """Leaks what is written over alone."""
 
     ended = RunJournal.ended
-    _end = RunJournal._end  # noqa: SLF001  as it is without the leak
+    _of_run = RunJournal._of_run  # noqa: SLF001  as it is without the leak
 
 
 @pytest.mark.usefixtures("folder")

@@ -85,10 +85,13 @@ class RunJournal:
         messages.end(message, span.end_time_ns, span.shown, is_error=span.is_error)
         body = message.SerializeToString()
         values = (number, span.end_time_ns, span.is_error, changes, body)
-        if key.RUN_RESULT in span.shown:
-            self._end(row, span, changes, values)
-        else:
+        if key.RUN_RESULT not in span.shown:
             self._journal.write(row, _END_SPAN, values)
+            return
+        # No kill comes between the two.
+        of_run = self._of_run(row, span, changes)
+        self._journal.write_together(row, ((_END_SPAN, values), (_END_RUN, of_run)))
+        self._journal.end(row)
 
     def _begin(self, span: OpenSpan) -> RunRow:
         """Make the run's row; once in each process that writes of it."""
@@ -106,10 +109,10 @@ class RunJournal:
         self._row, self._process = row, process_id()
         return row
 
-    def _end(self, row: RunRow, span: OpenSpan, changes: int, of_span: tuple[Any, ...]) -> None:
-        """End a run together with its span, so that no kill comes between the two."""
+    def _of_run(self, row: RunRow, span: OpenSpan, changes: int) -> tuple[Any, ...]:
+        """Return what the run's row says once it is over."""
         found = span.shown
-        of_run = (
+        return (
             span.end_time_ns,
             found[key.RUN_RESULT],
             _storable(found.get(key.ERROR_TYPE)),
@@ -121,8 +124,6 @@ class RunJournal:
             _storable(found.get(key.ENGINE)),
             row.run_id,
         )
-        self._journal.write_together(row, ((_END_SPAN, of_span), (_END_RUN, of_run)))
-        self._journal.end(row)
 
 
 def _kind_of(span: OpenSpan) -> str:
