@@ -77,6 +77,14 @@ class SeesCells(HonestAdapter):
             pass
 
 
+def rename(span: OpenSpan, name: str) -> None:
+    """Have a span end under another name than it began with."""
+    row, number, body, known = span.kept
+    message = Span.FromString(body)
+    span.name = message.name = name
+    span.kept = row, number, message.SerializeToString(), known
+
+
 class LeakyJournal(RunJournal):
     """Writes what the gate holds back: a cell, names of columns, the name of a run."""
 
@@ -85,8 +93,7 @@ class LeakyJournal(RunJournal):
             # What is written of a span at its end is written over this.
             span.name = f"fit {CELLS[0]}"
             super().started(span)
-            span.name = "Synthesizer.fit"
-            span.kept[2].name = span.name
+            rename(span, "Synthesizer.fit")
             return
         super().started(span)
 
@@ -627,7 +634,7 @@ class MarksTheStart(RunJournal):
         span.name = f"{name} begins {span.start_time_ns}."
         BEGUN.append(span.name)
         super().started(span)
-        span.name = span.kept[2].name = name
+        rename(span, name)
 
 
 BEGUN: list[str] = []

@@ -8,6 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from opentelemetry import trace as trace_api
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from opentelemetry.sdk.resources import Resource
@@ -21,6 +23,8 @@ from petsard_otel.history.database import open_to_write
 from petsard_otel.history.place import existing_place
 from petsard_otel.history.reading import open_history
 from petsard_otel.settings import Settings
+from petsard_otel.telemetry.otlp.messages import begun, ended
+from petsard_otel.telemetry.otlp.spans import spans_of
 
 from .conftest import Pipeline, TableAdapter
 from .kept_runs import kept_in, messages, run, said, small_pipeline, spans
@@ -75,6 +79,32 @@ def test_what_is_kept_is_what_a_collector_got(
     for found in got:
         del found.scope_spans[0].spans[:]
         assert TracesData.FromString(envelope).resource_spans[0] == found
+
+
+_VALUE = st.one_of(
+    *(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False)),
+    *(st.text(max_size=9), st.integers(0, 3000).map("x".__mul__), st.binary(max_size=9)),
+    st.lists(st.integers(-2, 2)).map(tuple),
+)
+_ATTRIBUTES = st.dictionaries(st.text("ab.", min_size=1), _VALUE, max_size=5)
+
+
+@given(_ATTRIBUTES, _ATTRIBUTES)
+@example({"a": True}, {"b": False, "c": 0})
+@example({"a": 1, "b": 1.0, "c": True}, {"d": -0.0, "e": 0.0, "f": 0})
+def test_attributes_come_back_as_they_went(early: dict[str, Any], late: dict[str, Any]) -> None:
+    """Each with its type: neither True for 1 nor 0 for 0.0, whatever was written before."""
+    everything = early | {name: value for name, value in late.items() if name not in early}
+    identity = SpanContext(0xABC, 0xDEF, is_remote=False)
+    body = ended(
+        begun("run", 1, identity, None, 5, early, ()), len(early), 9, everything, is_error=True
+    )
+    data = TracesData()
+    data.resource_spans.add().scope_spans.add().spans.append(Span.FromString(body))
+    (span,) = spans_of(data)
+    assert repr(span.attributes) == repr(everything)
+    assert (span.name, span.start_time, span.end_time, span.status_code) == ("run", 5, 9, 2)
+    assert (span.context.trace_id, span.context.span_id) == (0xABC, 0xDEF)
 
 
 def test_parents_links_and_the_state_of_a_foreign_trace_are_kept(

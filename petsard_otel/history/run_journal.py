@@ -59,7 +59,7 @@ class RunJournal:
         if row is None or self._process != process_id():
             row = self._begin(span)
         number = next(self._numbers)
-        message = messages.begun(
+        body = messages.begun(
             span.name,
             span.kind.value + 1,
             span.identity,
@@ -71,8 +71,7 @@ class RunJournal:
         is_wanted = self._wants and span.is_sampled
         if is_wanted:
             self._journal.want(span.identity.span_id, row, number)
-        span.kept = row, number, message
-        body = message.SerializeToString()
+        span.kept = row, number, body, len(span.shown)
         values = (number, _kind_of(span), span.start_time_ns, is_wanted, body)
         self._journal.write(row, _INSERT_SPAN, values)
 
@@ -80,10 +79,9 @@ class RunJournal:
         """Write a span that has just ended."""
         if span.kept is None:
             return
-        row, number, message = span.kept
+        row, number, begun, known = span.kept
         changes = self._store.change_count
-        messages.end(message, span.end_time_ns, span.shown, is_error=span.is_error)
-        body = message.SerializeToString()
+        body = messages.ended(begun, known, span.end_time_ns, span.shown, is_error=span.is_error)
         values = (number, span.end_time_ns, span.is_error, changes, body)
         if key.RUN_RESULT not in span.shown:
             self._journal.write(row, _END_SPAN, values)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
     from opentelemetry.trace import Link, SpanContext
+
+MAX_CACHED_ATTRIBUTES = 512
+"""Of so many attributes the bytes are kept: most are the same in one execution after the other."""
+
+MAX_CACHED_CHARACTERS = 2_000
+"""Longer texts are encoded each time."""
 
 _HAS_IS_REMOTE = 0x100
 _IS_REMOTE = 0x200
@@ -25,8 +32,8 @@ def begun(
     start_time_ns: int,
     attributes: Mapping[str, Any],
     links: Sequence[Link],
-) -> Span:
-    """Return an OTLP Span that has not ended.
+) -> bytes:
+    """Return an OTLP Span that has not ended, serialized.
 
     Args:
         name: Its name.
@@ -51,7 +58,6 @@ def begun(
             message.flags |= _IS_REMOTE
     if identity.trace_state:
         message.trace_state = identity.trace_state.to_header()
-    _put(message.attributes, attributes.items())
     for link in links:
         context = link.context
         message.links.add(
@@ -59,24 +65,35 @@ def begun(
             span_id=context.span_id.to_bytes(8, "big"),
             flags=int(context.trace_flags) | _HAS_IS_REMOTE,
         )
-    return message
+    return b"".join((message.SerializeToString(), *_entries(attributes.items())))
 
 
-def end(message: Span, end_time_ns: int, attributes: Mapping[str, Any], *, is_error: bool) -> None:
-    """End an OTLP Span.
+def ended(
+    begun: bytes,
+    known: int,
+    end_time_ns: int,
+    attributes: Mapping[str, Any],
+    *,
+    is_error: bool,
+) -> bytes:
+    """Return an OTLP Span that has ended, serialized.
+
+    Protobuf takes messages that are joined for one: what comes later is added to lists.
 
     Args:
-        message: As `begun` made it.
+        begun: As `begun` made it.
+        known: How many attributes it began with.
         end_time_ns: Nanoseconds since the epoch.
         attributes: All of them: those that it began with, then those that have come since.
         is_error: Whether its status is ERROR.
     """
-    message.end_time_unix_nano = end_time_ns
-    _put(message.attributes, islice(attributes.items(), len(message.attributes), None))
+    message = Span(end_time_unix_nano=end_time_ns)
     # Also where it is neither: as it is in what exporters send.
     message.status.SetInParent()
     if is_error:
         message.status.code = Status.STATUS_CODE_ERROR
+    added = _entries(islice(attributes.items(), known, None))
+    return b"".join((begun, *added, message.SerializeToString()))
 
 
 def envelope_bytes(
@@ -93,6 +110,26 @@ def envelope_bytes(
     inside = found.scope_spans.add(schema_url=schema_url)
     inside.scope.name, inside.scope.version = scope, version
     return data.SerializeToString()
+
+
+def _entries(attributes: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
+    """Yield each attribute as it lies in a serialized OTLP Span."""
+    for name, value in attributes:
+        kind = type(value)
+        if kind is int or kind is bool or (kind is str and len(value) <= MAX_CACHED_CHARACTERS):
+            yield _known_entry(name, value)
+        else:
+            yield _entry(name, value)
+
+
+def _entry(name: str, value: Any) -> bytes:
+    span = Span()
+    _put(span.attributes, ((name, value),))
+    return span.SerializeToString()
+
+
+# Typed, since a cache takes True and 1 for the same.
+_known_entry = lru_cache(MAX_CACHED_ATTRIBUTES, typed=True)(_entry)
 
 
 def _put(entries: Any, attributes: Iterable[tuple[str, Any]]) -> None:
