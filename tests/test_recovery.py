@@ -23,7 +23,7 @@ from tests.killed_runs import runs_kept_in, told
 ROOT = Path(__file__).parent.parent
 
 KILLS = 200
-"""How many runs are killed."""
+"""How many runs are killed before they have ended."""
 
 COPIES = 24
 """How many copies are made in the middle of runs."""
@@ -96,17 +96,23 @@ def test_runs_killed_at_random_moments_leave_all_that_had_ended(tmp_path: Path) 
     states: list[str] = []
     opened: set[str] = set()
     with runs_kept_in(history) as runs:
-        for number in range(KILLS):
-            config = pipeline(tmp_path, f"run_{number}")
+        begun_at = time.monotonic()
+        runs.start(pipeline(tmp_path, "whole"))
+        assert runs.wait() == 0
+        length = time.monotonic() - begun_at
+        while states.count("killed") < KILLS:
+            config = pipeline(tmp_path, f"run_{len(states)}")
             process = runs.start(config)
-            time.sleep(moments.uniform(0.0, 0.7))
+            time.sleep(moments.uniform(0.0, length))
             with suppress(ProcessLookupError):  # it may have been quick
-                os.kill(process, signal.SIGTERM if number % 4 == 0 else signal.SIGKILL)
+                os.kill(process, signal.SIGTERM if len(states) % 4 == 0 else signal.SIGKILL)
             states.append(check(history, config, runs.wait()))
             _, begun, _ = told(config)
             if states[-1] == "killed" and begun:
                 opened.add(begun[-1])
-    assert states.count("killed") >= KILLS // 3
+            # Machines are not equally quick at all times.
+            length *= {"completed": 0.95, "not begun": 1.02}.get(states[-1], 1.0)
+            assert len(states) < 4 * KILLS, "most runs are over before they are killed"
     assert opened >= {"Preprocessor", "Synthesizer", "Evaluator"}
     # Many deaths, and the database is whole.
     connection = sqlite3.connect(history)
