@@ -6,12 +6,11 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from petsard_otel.reports.ruled_table import ruled_table
 from petsard_otel.reports.terminal import format_duration
 from petsard_otel.reports.wording import visible
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.console import ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
 
     from petsard_otel.audit.result import AuditResult, Find
 
@@ -82,15 +82,7 @@ def _heading(result: AuditResult) -> Text:
 
 
 def _table(result: AuditResult) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        show_footer=True,
-        header_style="bold",
-        footer_style="bold",
-    )
+    table = ruled_table(gap=2, has_footer=True)
     total = sum(row.bytes_searched for row in result.artefacts)
     items = sum(row.items for row in result.artefacts)
     table.add_column("Artefact", no_wrap=True, footer="total")

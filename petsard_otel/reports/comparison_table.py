@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from petsard_otel.reports.lineage import diff_document
 from petsard_otel.reports.moments import local_text
 from petsard_otel.reports.naming import differences
 from petsard_otel.reports.noise import MIN_DURATIONS
+from petsard_otel.reports.ruled_table import ruled_table
 from petsard_otel.reports.run_list import run_row
 from petsard_otel.reports.terminal import STATES, diff_lines
 from petsard_otel.reports.wording import format_duration, shortened, word
@@ -118,15 +118,7 @@ def _run_lines(comparison: Comparison) -> Iterator[Text]:
 
 def _times_table(comparison: Comparison) -> Table:
     total = comparison.total
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        show_footer=True,
-        header_style="bold",
-        footer_style="bold",
-    )
+    table = ruled_table(has_footer=True)
     table.add_column("Module", no_wrap=True, footer="whole run")
     table.add_column("Experiment", overflow="fold", min_width=8)
     table.add_column("A", justify="right", no_wrap=True, footer=_run_time(comparison.a.run))

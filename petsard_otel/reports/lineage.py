@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from petsard_otel.reports.naming import differences
+from petsard_otel.reports.ruled_table import ruled_table
 from petsard_otel.reports.terminal import diff_lines
 from petsard_otel.reports.wording import shortened, word
 from petsard_otel.schema import NO_DIFF, Schema, SchemaDiff, diff
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
+    from rich.table import Table
 
     from petsard_otel.records import ExecutionSnapshot
     from petsard_otel.schema import Attribute, FieldChange, OpaqueSchema
@@ -160,13 +160,7 @@ def difference(snapshot: ExecutionSnapshot) -> SchemaDiff:
 
 
 def _columns_table(output: Schema, received: Schema | OpaqueSchema | None) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="bold",
-    )
+    table = ruled_table()
     table.add_column("Column", overflow="fold")
     table.add_column("Type", overflow="fold")
     table.add_column("Missing", no_wrap=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from petsard_otel.reports.moments import local_minute, utc_text
+from petsard_otel.reports.ruled_table import ruled_table
 from petsard_otel.reports.terminal import STATES
 from petsard_otel.reports.wording import format_duration, shortened, word
 
@@ -114,13 +113,7 @@ def runs_table(
         now_ns: Until when a run that is under way has taken its time.
         more: How many older runs are not shown.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="bold",
-    )
+    table = ruled_table()
     table.add_column("Run", no_wrap=True)
     table.add_column("Pipeline", overflow="fold", min_width=8)
     table.add_column("Started", no_wrap=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
+from petsard_otel.reports.ruled_table import ruled_table
 from petsard_otel.reports.wording import format_duration, shortened, word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from petsard_otel.records import TimingRecord
 
@@ -93,13 +94,7 @@ def group_row(group: Group, by: By) -> dict[str, Any]:
 
 def groups_table(groups: Sequence[Group], by: By) -> Table:
     """Return one row for each group."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=0,
-        header_style="bold",
-    )
+    table = ruled_table(gap=0)
     table.add_column("Module", no_wrap=True)
     for name in NAMES[by][1:]:
         table.add_column(_LABELS[name], overflow="fold", min_width=12)

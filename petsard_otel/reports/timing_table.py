@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.bar import Bar
 from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from petsard_otel.reports.naming import differences
+from petsard_otel.reports.ruled_table import ruled_table
 from petsard_otel.reports.wording import format_duration, shortened, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
 
     from petsard_otel.records import TimingRecord
 
@@ -89,15 +89,7 @@ def _most_telling(records: Sequence[TimingRecord]) -> list[TimingRecord]:
 
 
 def _empty_timing_table(executions: int, total: float) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        show_footer=True,
-        header_style="bold",
-        footer_style="bold",
-    )
+    table = ruled_table(has_footer=True)
     noun = "execution" if executions == 1 else "executions"
     table.add_column("Module", no_wrap=True, footer="total")
     table.add_column("Experiment", overflow="fold", footer=f"{executions} {noun}")
