@@ -14,10 +14,9 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 import warnings
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,8 @@ from rich.console import Console
 from petsard_otel import Executor
 from petsard_otel.cli.notices import Notices
 from petsard_otel.cli.progress import LiveProgress
+
+from .http_servers import http_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -491,12 +492,8 @@ class Receiver(BaseHTTPRequestHandler):
 def receiver() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Give the URL of a running receiver and what it has received."""
     Receiver.received = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", Receiver.received
-        server.shutdown()
-        thread.join()
+    with http_server(Receiver) as port:
+        yield f"http://127.0.0.1:{port}", Receiver.received
 
 
 def test_spans_reach_an_endpoint(folder: Path, receiver: tuple[str, list[tuple[str, str]]]) -> None:

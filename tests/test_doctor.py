@@ -31,6 +31,7 @@ from petsard_otel.doctor.providers import exported_share
 from petsard_otel.doctor.report import ExaminationReport
 from petsard_otel.doctor.versions import Installed, agreement
 
+from .http_servers import http_server
 from .otlp_receivers import SERVICES, grpc_receiver, http_receiver, slow_receiver
 
 if TYPE_CHECKING:
@@ -484,14 +485,8 @@ def test_a_web_site_that_says_yes_to_everything(
         def log_message(self, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            found = examine(f"http://127.0.0.1:{server.server_port}", "http/protobuf")
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler) as port:
+        found = examine(f"http://127.0.0.1:{port}", "http/protobuf")
     assert credentials == [None] * asked
     assert problems(found) == ["traces test"]
     assert told(found, "receiver")["traces test"][1:] == (

@@ -7,9 +7,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from petsard_otel.history.reading import open_history
 from petsard_otel.history.unsent import runs_with_unsent
 
+from .http_servers import http_server
 from .kept_runs import kept_in, messages, run, said, small_pipeline
 from .otlp_receivers import grpc_receiver, http_receiver
 
@@ -92,14 +92,8 @@ def web_site() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", paths
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler) as port:
+        yield f"http://127.0.0.1:{port}", paths
 
 
 def test_a_web_page_accepts_no_span(history: Path, config: Path, nobody: str) -> None:

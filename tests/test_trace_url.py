@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from petsard_otel import ConfigError
 from petsard_otel.telemetry.sending.trace_url import is_jaeger, trace_url, trace_url_template
 
+from .http_servers import http_server
 from .otlp_receivers import grpc_receiver, http_receiver, slow_receiver
 
 if TYPE_CHECKING:
@@ -56,14 +56,8 @@ def serving(
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(address, Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port, asked
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler, address) as port:
+        yield port, asked
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
