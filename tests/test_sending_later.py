@@ -194,6 +194,32 @@ def test_a_later_run_takes_along_what_is_left(
     assert said(caplog) == []
 
 
+def test_what_cannot_be_noted_is_not_sent_again_and_again(
+    history: Path, config: Path, nobody: str
+) -> None:
+    """A process that cannot write down that a run has arrived sends nothing more beside its own."""
+    unsent_runs(history, config, nobody)
+    left = {span.span_id for span in messages(history)}
+    connection = sqlite3.connect(history)
+    connection.execute(
+        "CREATE TRIGGER refused BEFORE UPDATE OF accepted_by ON span "
+        f"WHEN NEW.accepted_by IS NOT NULL AND OLD.id < {2 << 40} "
+        "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    )
+    connection.commit()
+    connection.close()
+    with (
+        http_receiver() as (endpoint, receiver),
+        kept_in(history, endpoint=endpoint, protocol="http/protobuf") as configuration,
+    ):
+        for _ in range(4):
+            run(config)
+            configuration.tracer_provider.force_flush()
+    arrived = [span.span_id for span in receiver.all_spans]
+    assert sorted(found for found in arrived if found in left) == sorted(left)
+    assert len(arrived) == 5 * SPANS
+
+
 def test_what_is_left_is_sent_in_requests_of_a_megabyte(
     history: Path, config: Path, nobody: str
 ) -> None:

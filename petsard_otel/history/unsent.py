@@ -197,6 +197,10 @@ class EarlierRuns:
         # Nothing is open while a request is under way: this process may fork.
         with beside_journals(), closing(History(path, is_quiet=True)) as history:
             runs = list(sendable_runs(history))
+        if runs:
+            # What could not be noted would be sent again each time.
+            with beside_journals():
+                Acceptances(path).close()
         for run in runs:
             goes_on = True
             # One that is damaged keeps none of the others back.
@@ -204,7 +208,7 @@ class EarlierRuns:
                 with beside_journals(), closing(History(path, is_quiet=True)) as history:
                     spans = unsent(history, run)
                 goes_on = self._send_spans(path, spans, delivery, end)
-            if not goes_on:
+            if self._has_stopped or not goes_on:
                 return
 
     def _send_spans(
@@ -218,8 +222,10 @@ class EarlierRuns:
             part = waiting.popleft()
             problem = delivery.offer(request_of(part), may_split=len(part) > 1)
             if problem is None:
+                self._has_stopped = True
                 with beside_journals(), closing(Acceptances(path)) as acceptances:
                     acceptances.note(part, delivery.endpoint)
+                self._has_stopped = False
             elif problem.remedy is Remedy.SPLIT and len(part) > 1:
                 middle = len(part) // 2
                 waiting.extendleft((part[middle:], part[:middle]))
