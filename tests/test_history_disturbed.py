@@ -140,6 +140,35 @@ def test_what_waits_is_bounded(
     assert len(spans(history, again.run_id)) == 1
 
 
+def test_a_run_whose_end_waited_too_long_is_not_sent_as_killed(
+    tmp_path: Path, cars: Schema, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was over before its history was given up: nobody may say that it died in a module."""
+    monkeypatch.setattr(journal, "MAX_WAITING_BYTES", 60_000)
+    path = tmp_path / "runs.db"
+    others: list[sqlite3.Connection] = []
+
+    def somebody_writes(progress: Progress) -> None:
+        if progress.number == 2 and not others:
+            others.append(sqlite3.connect(path, isolation_level=None))
+            others[0].execute("BEGIN IMMEDIATE")
+
+    # Where nobody listens, so that all of it is to be sent later.
+    with kept_in(path, endpoint="http://127.0.0.1:9", protocol="http/protobuf"):
+        Executor(config, engine="builtin").run(somebody_writes)
+        assert journals.journal_at(path).is_usable
+        status = Status(Pipeline("Loader"))
+        for _ in range(60):
+            status.put("Loader", "a", TableAdapter(cars))
+        others[0].execute("ROLLBACK")
+        others[0].close()
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT is_ended, is_wanted FROM span ORDER BY id").fetchall()
+    connection.close()
+    # The run, the Loader and its step; the run's end is what was lost.
+    assert found == [(0, 0), (1, 1), (1, 1)]
+
+
 # Somebody removes or replaces it.
 
 

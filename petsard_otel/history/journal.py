@@ -400,9 +400,11 @@ class Journal:
             self._waiting_bytes -= _size(self._waiting.popleft())
 
     def _fail(self, error: Exception) -> None:
-        """Give up on the runs that are open, and say so once."""
+        """Give up on the runs of which something is still to be written, and say so once."""
         self._has_failed = True
-        for row in self._rows:
+        # Also one that is over, but whose end waits.
+        waiting = {write.row for write in chain(*self._waiting) if write.row is not None}
+        for row in waiting.union(self._rows):
             row.is_lost = True
             if row.first is not None:
                 self._lost.append(row.first)

@@ -58,6 +58,8 @@ class RunJournal:
         row = self._row
         if row is None or self._process != process_id():
             row = self._begin(span)
+        if row.is_lost:
+            return
         number = next(self._numbers)
         body = messages.begun(
             span.name,
@@ -80,6 +82,8 @@ class RunJournal:
         if span.kept is None:
             return
         row, number, begun, known = span.kept
+        if row.is_lost:
+            return
         changes = self._store.change_count
         body = messages.ended(begun, known, span.end_time_ns, span.shown, is_error=span.is_error)
         values = (number, span.end_time_ns, span.is_error, changes, body)

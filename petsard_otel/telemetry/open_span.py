@@ -232,7 +232,7 @@ class OpenSpan:
             try:
                 trace.sink.expect(self)
                 is_recording = is_ours and span.is_recording()
-                if is_recording or trace.journal is not None:
+                if is_recording or (is_ours and trace.journal is not None):
                     added = (attributes if shown is None else shown).copy()
                     for name in started:
                         added.pop(name, None)
