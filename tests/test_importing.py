@@ -291,6 +291,30 @@ def test_a_run_that_contradicts_itself_is_refused_and_the_others_are_not(
         assert [run.run_id for run in history.runs()] == [imported.runs[1].run_id]
 
 
+@pytest.mark.parametrize(
+    "damage", ["UPDATE span SET body = x'ff'", "UPDATE run SET envelope = x''"], ids=str
+)
+def test_a_run_that_is_damaged_there_is_refused_and_left(
+    damage: str, kept: Path, tmp_path: Path
+) -> None:
+    """Nothing of it is overwritten, and the other run is taken in."""
+    first, second = messages_of(kept, "last~1"), messages_of(kept, "last")
+    path = tmp_path / "there.db"
+    import_runs(path, first)
+    connection = sqlite3.connect(path)
+    connection.execute(damage)
+    connection.commit()
+    before = connection.execute("SELECT * FROM span").fetchall()
+    connection.commit()
+    imported = import_runs(path, [*first, *second])
+    assert [(run.outcome, run.problem) for run in imported.runs] == [
+        ("refused", "what is kept of it is damaged"),
+        ("added", None),
+    ]
+    assert connection.execute("SELECT * FROM span").fetchall()[: len(before)] == before
+    connection.close()
+
+
 def test_what_is_imported_is_not_to_be_sent(kept: Path, tmp_path: Path) -> None:
     """Who sent it, or did not, is its own history's matter."""
     import_runs(tmp_path / "new.db", messages_of(kept, "last"))

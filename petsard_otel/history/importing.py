@@ -7,6 +7,7 @@ import re
 import sqlite3
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from google.protobuf.message import DecodeError as MessageError
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from petsard_otel import attributes as key
@@ -36,7 +37,8 @@ class ImportedRun(NamedTuple):
     """What became of a run.
 
     It was added, or completed by spans that an earlier import lacked, or was there already: all of
-    it, or as a run of this history's own, which stays as it is. A refused one contradicts itself.
+    it, or as a run of this history's own, which stays as it is. A refused one contradicts
+    itself, or what is kept of it is damaged.
     """
 
     run_id: str
@@ -153,20 +155,11 @@ def _import(connection: sqlite3.Connection, run_id: str, found: _Found) -> Impor
         ).fetchone()
         if row is not None and row[1] is not None:
             return ImportedRun(run_id, "there", 0)
-        spans: dict[SpanId, Span] = {}
-        envelope = found.envelope
-        if row is not None:
-            envelope = TracesData.FromString(row[2])
-            stored = connection.execute(
-                "SELECT body FROM span WHERE id BETWEEN ? AND ? ORDER BY id",
-                database.spans_between(row[0]),
-            )
-            for (body,) in stored:
-                _take(spans, Span.FromString(body))
-        new = sum(_take(spans, message) for message in found.spans.values())
-        if not new:
-            return ImportedRun(run_id, "there", 0)
         try:
+            envelope, spans = (found.envelope, {}) if row is None else _kept(connection, *row[::2])
+            new = sum(_take(spans, message) for message in found.spans.values())
+            if not new:
+                return ImportedRun(run_id, "there", 0)
             columns = _columns(run_id, list(spans_of(_message(envelope, spans.values()))))
         except DecodeError as error:
             return ImportedRun(run_id, "refused", 0, str(error))
@@ -174,6 +167,29 @@ def _import(connection: sqlite3.Connection, run_id: str, found: _Found) -> Impor
         number = _write_run(connection, run_id, columns)
         _write_spans(connection, number, spans.values(), columns["changes"])
     return ImportedRun(run_id, "added" if row is None else "completed", new)
+
+
+def _kept(
+    connection: sqlite3.Connection, run: int, envelope: bytes
+) -> tuple[TracesData, dict[SpanId, Span]]:
+    """Return what an earlier import has brought of a run.
+
+    Raises:
+        DecodeError: It is damaged.
+    """
+    bodies = connection.execute(
+        "SELECT body FROM span WHERE id BETWEEN ? AND ? ORDER BY id", database.spans_between(run)
+    )
+    spans: dict[SpanId, Span] = {}
+    try:
+        around = TracesData.FromString(envelope)
+        for (body,) in bodies:
+            _take(spans, Span.FromString(body))
+    except (MessageError, TypeError):
+        raise DecodeError("what is kept of it is damaged") from None
+    if not around.resource_spans or not around.resource_spans[0].scope_spans:
+        raise DecodeError("what is kept of it is damaged")
+    return around, spans
 
 
 def _columns(run_id: str, spans: list[OtlpSpan]) -> dict[str, Any]:
