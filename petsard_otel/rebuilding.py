@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from petsard_otel import attributes as key
 from petsard_otel.convention import DESCRIBED
 from petsard_otel.exceptions import DecodeError, PetsardOtelError, SourceError, UnexecutedError
+from petsard_otel.settings import Settings
 from petsard_otel.status import Status
 from petsard_otel.store import StatusStore
 from petsard_otel.telemetry.encoding import texts_of
@@ -78,6 +79,10 @@ class RebuiltStatus(Status):
             self.metadata.pop(module, None)
         self._seen[module] = (self.metadata.get(module), snapshot.metadata_after)
         self.status[module] = {"expt": snapshot.experiment_name, "operator": _NoOperator(module)}
+
+    def _settings(self) -> Settings:
+        """Return what nothing is recorded by, whatever the variables say."""
+        return Settings()
 
     def put(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: the run is over, or another process's."""

@@ -220,6 +220,17 @@ def test_steps_of_a_users_own_come_back_with_their_numbers(
     check(observed, live, tmp_path)
 
 
+def test_what_is_to_be_recorded_is_not_asked(
+    observed: Observed, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that would stop a run keeps nobody from looking at one."""
+    executor = Executor({"Loader": {"people": {"filepath": str(people)}}}, engine="builtin")
+    executor.run()
+    monkeypatch.setenv("PETSARD_OTEL_CAPTURE", "everything")
+    found = Status.load(executor.status.run_id, observed.history)
+    assert found.get_status_summary()["state"] == "completed"
+
+
 @pytest.mark.parametrize("limits", [(1, 1, 1), (0, 0, 0), (2, 3, 5)])
 def test_the_limits_are_those_of_a_status(
     limits: tuple[int, int, int], cars: Schema, scaled: Schema, recorded: Recorded
