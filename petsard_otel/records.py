@@ -222,6 +222,10 @@ KILLED = "killed"
 """The `error.type` of a span that never ended: its process was gone."""
 
 
+STATES = {"success": "completed", "error": "failed", "cancelled": "cancelled"}
+"""What state a run is in that has ended, by its result."""
+
+
 def outcome(error_type: str | None) -> str:
     """Return the status that an `error.type` stands for: success, error or cancelled."""
     if error_type is None:

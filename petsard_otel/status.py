@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from petsard_otel.convention import Output, convention_of
 from petsard_otel.exceptions import ConfigError, PetsardOtelError
 from petsard_otel.passing import passing
-from petsard_otel.records import KILLED
+from petsard_otel.records import KILLED, STATES
 from petsard_otel.schema import OpaqueSchema, Schema, SchemaDiff
 from petsard_otel.state import PipelineState
 from petsard_otel.store import StatusStore
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from petsard_otel.telemetry.recorder import RunDescription
 
 _logger = logging.getLogger(__name__)
-
-_STATES = {"success": "completed", "error": "failed", "cancelled": "cancelled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,7 +539,7 @@ class Status(PipelineState):
     def _state(self) -> str:
         run = self._store.run
         if run is not None:
-            return KILLED if run.error_type == KILLED else _STATES[run.result]
+            return KILLED if run.error_type == KILLED else STATES[run.result]
         if self._is_running or self._store.last_snapshot is not None:
             return "running"
         return "pending"

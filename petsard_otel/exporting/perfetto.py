@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from petsard_otel.exporting.spans import SpanId
     from petsard_otel.telemetry.otlp.spans import OtlpSpan
 
-SUFFIX = ".pftrace"
-"""What files of this kind are usually called."""
-
 _SEQUENCE = 1
 """The sequence of packets that all of ours belong to; events are read of a sequence alone."""
 

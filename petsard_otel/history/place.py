@@ -119,9 +119,11 @@ def _below(folder: Path) -> Iterator[Path]:
             except OSError:
                 continue
             for child in children:
-                looked += 1
-                if child.name.startswith(".") or looked > SEARCHED_FOLDERS:
+                if child.name.startswith("."):
                     continue
+                looked += 1
+                if looked > SEARCHED_FOLDERS:
+                    return
                 if _is_file(child / FOLDER / FILE):
                     yield child / FOLDER / FILE
                 deeper.append(child)

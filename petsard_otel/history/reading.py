@@ -16,7 +16,7 @@ from petsard_otel.history import database
 from petsard_otel.history.closing import close
 from petsard_otel.history.place import existing_place
 from petsard_otel.history.rows import Rows, RunRow
-from petsard_otel.records import KILLED, RunSummary, TimingRecord, outcome
+from petsard_otel.records import KILLED, STATES, RunSummary, TimingRecord, outcome
 from petsard_otel.telemetry.otlp.spans import spans_of
 from petsard_otel.telemetry.replay import open_executions
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from petsard_otel.records import OpenExecution
     from petsard_otel.telemetry.otlp.spans import OtlpSpan
-
-STATES = {"success": "completed", "error": "failed", "cancelled": "cancelled"}
-"""What a run's result is called, looked at later."""
 
 MAX_SHOWN_CANDIDATES = 5
 """How many runs are named where an id's beginning is not enough."""

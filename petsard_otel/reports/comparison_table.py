@@ -15,7 +15,7 @@ from petsard_otel.reports.naming import differences
 from petsard_otel.reports.noise import MIN_DURATIONS
 from petsard_otel.reports.ruled_table import ruled_table
 from petsard_otel.reports.run_list import run_row
-from petsard_otel.reports.terminal import STATES, diff_lines
+from petsard_otel.reports.terminal import STATE_STYLES, diff_lines
 from petsard_otel.reports.wording import format_duration, shortened, word
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _runs(comparison: Comparison, ids: Mapping[str, str]) -> Table:
             ids[run.run_id],
             Text(shortened(run.name or "-"), overflow="fold"),
             local_text(run.started_ns),
-            Text(word(run.state), style=STATES.get(run.state, "")),
+            Text(word(run.state), style=STATE_STYLES.get(run.state, "")),
         )
     return table
 

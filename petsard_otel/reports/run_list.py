@@ -10,7 +10,7 @@ from rich.text import Text
 
 from petsard_otel.reports.moments import local_minute, utc_text
 from petsard_otel.reports.ruled_table import ruled_table
-from petsard_otel.reports.terminal import STATES
+from petsard_otel.reports.terminal import STATE_STYLES
 from petsard_otel.reports.wording import format_duration, shortened, word
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def runs_table(
             _named(run, is_changed=bool(changed.get(run.run_id))),
             local_minute(run.started_ns),
             format_duration(max(ended_ns - run.started_ns, 0) / 1e9),
-            Text(word(run.state), style=STATES.get(run.state, "")),
+            Text(word(run.state), style=STATE_STYLES.get(run.state, "")),
             f"{run.executions:,}",
             f"{run.changes:,}",
         )

@@ -38,7 +38,7 @@ _CHANGES = {
     "experiment": "output differs from its previous experiment's",
 }
 
-STATES = {
+STATE_STYLES = {
     "failed": "bold red",
     "killed": "bold red",
     "cancelled": "yellow",
@@ -131,7 +131,7 @@ def summary_panel(summary: Mapping[str, Any]) -> Panel:
     for label, text in _summary_rows(summary):
         rows.add_row(label, text)
     state = word(summary.get("state", "unknown"))
-    title = Text(state, style=STATES.get(state, "bold"))
+    title = Text(state, style=STATE_STYLES.get(state, "bold"))
     return Panel(rows, title=title, title_align="left", box=box.ROUNDED, expand=False)
 
 
