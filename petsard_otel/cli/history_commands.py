@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from petsard_otel.cli.arguments import age, count, path, rules, size, url
-from petsard_otel.cli.words import PROGRAM, add
+from petsard_otel.cli.words import PROGRAM, add, add_protocol
 
 if TYPE_CHECKING:
     from petsard_otel.cli.words import Commands, Parser
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _EXIT_CODES = """\
 exit codes:
   0    the command did what it was asked to
-  1    the output could not be written
+  1    {}
   2    bad usage, or no such run or history
   130  interrupted by Ctrl-C
 """
@@ -21,13 +21,16 @@ exit codes:
 _RUN = """\
 RUN is an id, the beginning of one, `last`, or `last~1` for the one before. The
 history is looked for here, in the folders around and below; --history or
-PETSARD_OTEL_HISTORY name another. Where stdout is no terminal, JSON is printed.
-"""
+PETSARD_OTEL_HISTORY name another."""
+
+_RUN_AND_FORMAT = f"{_RUN} Where stdout is no terminal, JSON is printed.\n"
 
 
-def _examples(*lines: str, codes: str = _EXIT_CODES, note: str = _RUN) -> str:
+def _examples(
+    *lines: str, failure: str = "the output could not be written", note: str = _RUN_AND_FORMAT
+) -> str:
     shown = "".join(f"  {PROGRAM} {line}\n" for line in lines)
-    return f"examples:\n{shown}\n{note}\n{codes}"
+    return f"examples:\n{shown}\n{note}\n{_EXIT_CODES.format(failure)}"
 
 
 def add_history_commands(commands: Commands) -> None:
@@ -120,11 +123,8 @@ def _add_compare(commands: Commands) -> None:
         _examples(
             "compare last~1 last",
             "compare 3f2a last --fail-on schema,slower=20%,failed",
-            codes=_EXIT_CODES.replace(
-                "the output could not be written",
-                "a rule of --fail-on is broken, or the output could not be written",
-            ),
-            note=_RUN
+            failure="a rule of --fail-on is broken, or the output could not be written",
+            note=_RUN_AND_FORMAT
             + """
 --fail-on takes a list of: schema (an output has another schema), rows (another
 number of rows), config (another configuration), failed (B did not complete),
@@ -155,7 +155,7 @@ def _add_export(commands: Commands) -> None:
             "export last --format otlp-json > run.jsonl",
             "export last --format perfetto --output run.pftrace",
             "export last --format parquet --output run.parquet",
-            note=_RUN.replace("Where stdout is no terminal, JSON is printed.\n", "\n"),
+            note=f"{_RUN}\n",
         ),
     )
     _add_run_argument(export)
@@ -182,9 +182,7 @@ def _add_import(commands: Commands) -> None:
         _examples(
             "import run.jsonl",
             "import http://localhost:16686/trace/228a7dbec4b7a4552c0b7f47f2098e74",
-            codes=_EXIT_CODES.replace(
-                "the output could not be written", "something could not be read"
-            ),
+            failure="something could not be read",
             note="Spans of other programs are passed over. --history PATH is made where it is not\n"
             "there yet.\n",
         ),
@@ -207,10 +205,8 @@ def _add_push(commands: Commands) -> None:
             "push",
             "push --endpoint http://localhost:4317",
             "push --run last --endpoint http://localhost:4317",
-            codes=_EXIT_CODES.replace(
-                "the output could not be written", "not everything was accepted"
-            ),
-            note=_RUN.replace("Where stdout is no terminal, JSON is printed.\n", "\n"),
+            failure="not everything was accepted",
+            note=f"{_RUN}\n",
         ),
     )
     push.add_argument(
@@ -226,11 +222,7 @@ def _add_push(commands: Commands) -> None:
         metavar="URL",
         help="the OTLP receiver; else the one that the OTEL_* variables name",
     )
-    push.add_argument(
-        "--protocol",
-        choices=("grpc", "http/protobuf"),
-        help="how to send (default: http/protobuf for port 4318, else grpc)",
-    )
+    add_protocol(push)
     _add_history(push)
 
 

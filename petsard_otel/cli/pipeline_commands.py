@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from petsard_otel.cli.arguments import config_path, path, url
-from petsard_otel.cli.words import EXIT_CODES, PROGRAM, add
+from petsard_otel.cli.words import EXIT_CODES, PROGRAM, add, add_protocol
 
 if TYPE_CHECKING:
     from petsard_otel.cli.words import Commands
@@ -117,11 +117,7 @@ def _add_run(commands: Commands) -> None:
         metavar="URL",
         help="send spans and metrics to this OTLP receiver, such as http://localhost:4317",
     )
-    run.add_argument(
-        "--protocol",
-        choices=("grpc", "http/protobuf"),
-        help="how to send (default: http/protobuf for port 4318, else grpc)",
-    )
+    add_protocol(run)
     run.add_argument(
         "--history",
         type=path,
@@ -178,11 +174,7 @@ def _add_doctor(commands: Commands) -> None:
         metavar="URL",
         help="the OTLP receiver to try; else the one that the OTEL_* variables name",
     )
-    doctor.add_argument(
-        "--protocol",
-        choices=("grpc", "http/protobuf"),
-        help="how to send (default: http/protobuf for port 4318, else grpc)",
-    )
+    add_protocol(doctor)
     doctor.add_argument(
         "--format",
         choices=("table", "json"),

@@ -40,3 +40,12 @@ def add(commands: Commands, name: str, help: str, description: str, epilog: str)
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def add_protocol(parser: Parser) -> None:
+    """Add the option that says how to send."""
+    parser.add_argument(
+        "--protocol",
+        choices=("grpc", "http/protobuf"),
+        help="how to send (default: http/protobuf for port 4318, else grpc)",
+    )
