@@ -19,6 +19,7 @@ from petsard_otel.telemetry.otlp.spans import spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TRACE = "0102030405060708090a0b0c0d0e0f10"
 
@@ -215,6 +216,29 @@ def test_a_url_of_no_trace_is_an_error(url: str) -> None:
     with pytest.raises(SourceError, match=r"such as http://localhost:16686/trace/<id>") as caught:
         read_source(url)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"ada:s3cret@host:16686/trace/{TRACE}",
+        f"http:/ada:s3cret@host/trace/{TRACE}",
+        f"jaeger+http://ada:s3cret@host/trace/{TRACE}",
+    ],
+)
+def test_a_url_that_is_taken_for_a_path_is_quoted_without_its_password(url: str) -> None:
+    """Its scheme was left out or misspelt, so a file is looked for."""
+    with pytest.raises(SourceError, match="there is no file ") as caught:
+        read_source(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_may_have_a_colon_and_an_at_in_its_name(tmp_path: Path) -> None:
+    """What is there is no URL, and is called by its name."""
+    path = tmp_path / "a:b@c.jsonl"
+    path.write_text("")
+    with pytest.raises(SourceError, match=r"a:b@c\.jsonl"):
+        read_source(path)
 
 
 def test_jaegers_own_json_is_read_as_otlp() -> None:

@@ -11,6 +11,7 @@ import gzip
 import io
 import logging
 import os
+import re
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -43,6 +44,9 @@ MAX_SHOWN_LINES = 10
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_PASSWORD = re.compile(r"[^@]*:[^@]*@")
+"""How a URL begins that has a password, whatever its scheme."""
+
 _CHUNK_BYTES = 1 << 20
 _logger = logging.getLogger(__name__)
 
@@ -94,9 +98,9 @@ def shown(source: Source) -> str:
     """Return what an error calls a source: no password, nothing of what it holds."""
     if isinstance(source, bytes):
         return "what was given"
-    if isinstance(source, str) and _is_url(source):
-        return repr(without_password(source))
-    return repr(os.fspath(source))
+    text = os.fspath(source)
+    is_misspelt = _PASSWORD.match(text) is not None and not os.path.exists(text)  # noqa: PTH110  `Path.exists` raises
+    return repr(without_password(text) if _is_url(text) or is_misspelt else text)
 
 
 def _is_url(text: str) -> bool:
