@@ -121,16 +121,19 @@ class Receiver:
 
 @contextmanager
 def http_receiver(
-    limit: int | None = None, *, hangs_up: bool = False, **moods: list[Any]
+    limit: int | None = None, *, path: str = "", hangs_up: bool = False, **moods: list[Any]
 ) -> Iterator[tuple[str, Receiver]]:
-    """Serve OTLP over HTTP; who hangs up closes a connection after each answer, unannounced."""
+    """Serve OTLP over HTTP, under a path.
+
+    Who hangs up closes a connection after each answer, unannounced.
+    """
     receiver = Receiver(limit, **moods)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            signal = self.path.removeprefix("/v1/")
+            signal = self.path.removeprefix(f"{path}/v1/")
             length = int(self.headers["Content-Length"])
             if receiver.limit is not None and length > receiver.limit:
                 receiver.attempts[signal] += 1

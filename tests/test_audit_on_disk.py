@@ -302,7 +302,7 @@ def test_what_is_still_to_be_sent_is_sent_and_noted_first(tmp_path: Path) -> Non
 
     assert {payload.signal for payload in accepted} == {"traces", "metrics"}
     assert unsent_runs(mine) == 0
-    assert [endpoint] == [row[1] for row in content(mine)["receiver"]]
+    assert [database.receiver_key(endpoint)] == [row[1] for row in content(mine)["receiver"]]
 
 
 # The controls.

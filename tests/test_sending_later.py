@@ -115,6 +115,24 @@ def test_a_query_stays_behind_the_path(history: Path, config: Path, nobody: str)
     assert set(paths) == {"/otlp/v1/traces?token=abc"}
 
 
+def test_a_token_in_the_path_of_an_endpoint_is_not_kept(
+    history: Path, config: Path, nobody: str
+) -> None:
+    """Some receivers are told apart by one; whether a receiver has a run is known all the same."""
+    token = "s3cret0f1e2d3c4b5a"  # noqa: S105  a sentinel
+    unsent_runs(history, config, nobody)
+    with (
+        http_receiver(path=f"/{token}") as (endpoint, receiver),
+        kept_in(history, endpoint=f"{endpoint}/{token}", protocol="http/protobuf") as configuration,
+    ):
+        run(config)
+        configuration.tracer_provider.force_flush()
+    assert len(receiver.all_spans) == 2 * SPANS
+    assert waiting(history) == []
+    for path in history.parent.glob("runs.db*"):
+        assert token.encode() not in path.read_bytes()
+
+
 def test_a_run_that_is_refused_keeps_no_other_back(
     history: Path, config: Path, nobody: str
 ) -> None:

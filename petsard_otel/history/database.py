@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import re
 import sqlite3
@@ -73,6 +74,7 @@ MIGRATIONS: tuple[str, ...] = (
 Span: what is between them lies in the ids (`first_span`). `span.at_ns` is when it began, then when
 it ended; `span.changes` how many schema changes its run had seen by then. `run.process` is null in
 a run that was imported. `run.executions` and what follows are null until the run has ended.
+`receiver.endpoint` is a `receiver_key`.
 """
 
 BUSY_SECONDS = 5.0
@@ -94,6 +96,11 @@ def first_span(run: int, process: int = 0) -> int:
 def spans_between(run: int) -> tuple[int, int]:
     """Return the first and the last id that a span of a run can have."""
     return run << _RUN_BITS, ((run + 1) << _RUN_BITS) - 1
+
+
+def receiver_key(endpoint: str) -> str:
+    """Return what a receiver is known by; there may be a token in the path of its URL."""
+    return hashlib.sha256(endpoint.encode("utf-8", "replace")).hexdigest()
 
 
 def run_of(span: int) -> int:

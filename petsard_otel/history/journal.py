@@ -226,9 +226,10 @@ class Journal:
         """Note that a receiver has accepted spans."""
         with self._lock:
             known = [self._wanted.pop(found) for found in span_ids if found in self._wanted]
+            receiver = database.receiver_key(endpoint)
             writes = [
-                Write(INSERT_RECEIVER, None, (endpoint,)),
-                *(Write(_ACCEPT_SPAN, row, (at, endpoint)) for row, at in known if not row.is_lost),
+                Write(INSERT_RECEIVER, None, (receiver,)),
+                *(Write(_ACCEPT_SPAN, row, (at, receiver)) for row, at in known if not row.is_lost),
             ]
             if len(writes) > 1:
                 self._write_all(writes)

@@ -76,9 +76,10 @@ def unsent(history: History, run: RunSummary, endpoint: str | None = None) -> li
     # Of one that is not over those that never ended stay as they are.
     closed = history.closed(row, messages)
     envelope = history.rows.envelope(row.id)
+    wanted_by = None if endpoint is None else database.receiver_key(endpoint)
     found = []
     for (number, body, is_ended, is_unsent, receiver), span in zip(rows, closed, strict=True):
-        if is_unsent if endpoint is None else receiver != endpoint:
+        if is_unsent if wanted_by is None else receiver != wanted_by:
             if is_ended:
                 found.append(Unsent(number, envelope, body))
             elif span.end_time_unix_nano:
@@ -154,12 +155,13 @@ class Acceptances:
 
     def note(self, spans: Sequence[Unsent], endpoint: str) -> None:
         """Note that these have been accepted."""
+        receiver = database.receiver_key(endpoint)
         with database.transaction(self._connection):
-            self._connection.execute(INSERT_RECEIVER, (endpoint,))
+            self._connection.execute(INSERT_RECEIVER, (receiver,))
             self._connection.executemany(
                 "UPDATE span SET accepted_by = (SELECT id FROM receiver WHERE endpoint = ?) "
                 "WHERE id = ?",
-                [(endpoint, span.row) for span in spans],
+                [(receiver, span.row) for span in spans],
             )
 
     def close(self) -> None:
